@@ -1,0 +1,1 @@
+"""案卷 — the case, as commands → events → state → evolve → decide."""
