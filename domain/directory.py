@@ -169,7 +169,9 @@ class Documents:
 
 
 UNPUBLISHED = Directory(
-    net=Net(synthetic=True, name_zh="无", name_en="none", scheme=CodeScheme(), units=(), grids=(), compounds=(), workers=()),
+    net=Net(
+        synthetic=True, name_zh="无", name_en="none", scheme=CodeScheme(), units=(), grids=(), compounds=(), workers=()
+    ),
     editions={},
     edition=Edition(version="none", daily_cap_points=0, families=(), rewards=(), categories=()),
     calendar=WorkingCalendar(version="none", last_year=1970),

@@ -82,4 +82,3 @@ class CommitFilter:
         return Finding(
             verdict, record.topic, record.partition, record.offset, record.key, f"{detail}; {expected}".lstrip("; ")
         )
-

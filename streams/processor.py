@@ -79,9 +79,7 @@ class Answer:
     refusal: Refusal | None = None
 
 
-def step(
-    processor: Processor[K], keyed: Keyed[K], command: Envelope, at: datetime, directory: Directory
-) -> Answer:
+def step(processor: Processor[K], keyed: Keyed[K], command: Envelope, at: datetime, directory: Directory) -> Answer:
     """Decide one command and make its events: derived ids, sequence, time and hash chain. Changes nothing."""
     decision = processor.decide(keyed.state, command, at, directory)
     source = f"/beeline/{processor.name}"

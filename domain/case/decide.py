@@ -13,7 +13,7 @@ from domain.case.state import OPEN, Case, Cell, Status
 from domain.decision import NOTHING, Decision, Fact, Refusal
 from domain.directory import Directory
 from domain.message import Actor, Command, Envelope
-from domain.policy import COMMANDS, Reach, Right, may_ask, reaches
+from domain.policy import COMMANDS, Reach, Right, may_ask
 
 S = Status
 ALLOWED: Mapping[type[c.OnCase], frozenset[Status]] = MappingProxyType(

@@ -31,7 +31,7 @@ class Stage(StrEnum):
 
 
 class Deadline(Value):
-    """时限 — by when a stage must be over. ``number`` counts the case's deadlines; ``certain`` is false beyond the holiday table."""
+    """时限 — by when a stage must be over. ``number`` counts the case's deadlines; ``certain``: within the holiday table."""
 
     stage: Stage
     number: int

@@ -144,7 +144,8 @@ def test_terms_come_back_from_the_log_as_they_went_in(code: str) -> None:
     assert CategoryTerms.model_validate_json(terms.model_dump_json(exclude_none=True)) == terms
 
 
-def test_an_edition_comes_back_as_it_went_in() -> None:
+def test_an_edition_comes_back_as_it_went_in_also_after_look_ups() -> None:
+    assert SEED.terms_of("H-0101") is not None
     assert Edition.model_validate_json(SEED.model_dump_json(exclude_none=True)) == SEED
 
 

@@ -1,0 +1,182 @@
+"""组织与网格 — the net over a city: units in a tree, grids with polygons, compounds, and the people who answer for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import date
+from enum import StrEnum
+from functools import cached_property
+
+from pydantic import Field
+
+from domain.message import Role, Value
+
+Point = tuple[float, float]
+"""(lon, lat), WGS-84, degrees."""
+Ring = tuple[Point, ...]
+
+
+class UnitKind(StrEnum):
+    """What sort of thing has the queue."""
+
+    AREA = "area"
+    PANEL = "panel"
+    TEAM = "team"
+    DESK = "desk"
+
+
+class Level(StrEnum):
+    """层级."""
+
+    CITY = "city"
+    DISTRICT = "district"
+    STREET = "street"
+    COMMUNITY = "community"
+    GRID = "grid"
+
+
+LADDER = (Level.GRID, Level.COMMUNITY, Level.STREET, Level.DISTRICT, Level.CITY)
+"""升级顺序 — from the one who walks there to the city."""
+
+
+class Unit(Value):
+    """单位 — anything that has a queue: an opaque code, a kind and an explicit parent."""
+
+    code: str = Field(min_length=1, max_length=40)
+    kind: UnitKind = UnitKind.AREA
+    level: Level
+    """Where it stands: a street's team at STREET, the city dispatch desk at CITY, a compound's panel at COMMUNITY."""
+    parent: str | None
+    name_zh: str
+    name_en: str
+
+
+class Grid(Value):
+    """网格 — a polygon (exterior ring first, then holes) that one named worker answers for; its unit has the same code."""
+
+    code: str
+    rings: tuple[Ring, ...]
+    owner: str
+    version: str
+    valid_from: date
+
+
+class Compound(Value):
+    """小区 / 城中村 — with the panel (1 + 3 + N) that mediates its disputes, where there is one."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    parent: str
+    panel: str | None = None
+    rings: tuple[Ring, ...]
+
+
+class Worker(Value):
+    """人员 — a person's roles and the units in whose subtrees they hold."""
+
+    person: str
+    name_zh: str
+    name_en: str
+    roles: tuple[Role, ...]
+    units: tuple[str, ...]
+
+
+class CodeScheme(Value):
+    """编码方案 — how many leading digits name each area level, and how far upper codes are padded with zeros."""
+
+    prefixes: dict[Level, int] = Field(
+        default_factory=lambda: {
+            Level.CITY: 4,
+            Level.DISTRICT: 6,
+            Level.STREET: 9,
+            Level.COMMUNITY: 12,
+            Level.GRID: 15,
+        }
+    )
+    padded_to: int = 12
+
+    def code_at(self, code: str, level: Level) -> str:
+        """The code of the ancestor of ``code`` at ``level``."""
+        prefix = code[: self.prefixes[level]]
+        return prefix.ljust(self.padded_to, "0")
+
+
+class Net(Value):
+    """一张网 — one whole edition of units, grids, compounds and workers. ``version`` is the hash of its content."""
+
+    synthetic: bool
+    name_zh: str
+    name_en: str
+    scheme: CodeScheme = Field(default_factory=CodeScheme)
+    units: tuple[Unit, ...]
+    grids: tuple[Grid, ...]
+    compounds: tuple[Compound, ...] = ()
+    workers: tuple[Worker, ...] = ()
+
+    @cached_property
+    def version(self) -> str:
+        """The first 16 hex digits of the SHA-256 of the canonical JSON: equal content, equal version."""
+        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+class Org:
+    """The tree of units, and the ladder over each."""
+
+    def __init__(self, units: Iterable[Unit]) -> None:
+        self._units = {unit.code: unit for unit in units}
+        self._children: dict[str, list[str]] = {}
+        for unit in self._units.values():
+            if unit.parent is not None:
+                self._children.setdefault(unit.parent, []).append(unit.code)
+
+    def unit(self, code: str) -> Unit | None:
+        """The unit of that code."""
+        return self._units.get(code)
+
+    def level(self, code: str) -> Level:
+        """The level of a unit; raises `KeyError` for an unknown one."""
+        return self._units[code].level
+
+    def children(self, code: str) -> tuple[str, ...]:
+        """The units directly under ``code``, in order of code."""
+        return tuple(sorted(self._children.get(code, ())))
+
+    def child_of_kind(self, code: str, kind: UnitKind) -> str | None:
+        """The first unit of a kind directly under ``code``: a street's team, a city's desk."""
+        return next((child for child in self.children(code) if self._units[child].kind is kind), None)
+
+    def ancestors(self, code: str) -> tuple[str, ...]:
+        """Every unit above ``code``, nearest first."""
+        above, seen = [], {code}
+        parent = self._units[code].parent
+        while parent is not None and parent in self._units and parent not in seen:
+            above.append(parent)
+            seen.add(parent)
+            parent = self._units[parent].parent
+        return tuple(above)
+
+    def ladder(self, code: str) -> tuple[str, ...]:
+        """升级 — the units that a case of ``code`` climbs: its ancestors; a street's team skips its own street."""
+        above = self.ancestors(code)
+        return above[1:] if self._units[code].kind is UnitKind.TEAM else above
+
+    def in_subtree(self, code: str, root: str) -> bool:
+        """Whether ``code`` is ``root`` or stands under it."""
+        return code == root or root in self.ancestors(code)
+
+    @cached_property
+    def city(self) -> str:
+        """The top of the tree; raises `LookupError` where there is none."""
+        top = sorted(unit.code for unit in self._units.values() if unit.parent is None)
+        if not top:
+            raise LookupError("the net has no unit without a parent")
+        return top[0]
+
+    @cached_property
+    def city_desk(self) -> str:
+        """市派遣台 — the city dispatch desk, or the city itself where there is no desk."""
+        return self.child_of_kind(self.city, UnitKind.DESK) or self.city
