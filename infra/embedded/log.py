@@ -1,0 +1,319 @@
+"""The embedded log: append-only topics in one SQLite file, with the offsets, headers and record times that Kafka would give.
+
+One thread writes. It takes all that waits in its queue into one transaction, and only after SQLite has synced it
+(``synchronous=FULL``) does anybody hear that a record is in the log. Readers have connections of their own (WAL), so
+they neither wait for the writer nor hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from infra.embedded.clock import Clock, instant_of
+from infra.embedded.lock import FileLock
+from streams.record import UNPARTITIONED, NewRecord, Record, Topic
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PARTITIONS = 4
+MAX_WAITING_UNITS = 10_000
+"""Appends that may wait for the writer; more are told that the log is not available."""
+MAX_GROUP_RECORDS = 1_000
+"""Records of one transaction."""
+BUSY_TIMEOUT_SECONDS = 1.0
+"""How long a write waits for somebody else's lock on the file."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS record (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+    time INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS record_place ON record (topic, partition, "offset");
+CREATE TABLE IF NOT EXISTS position (
+    consumer TEXT, topic TEXT, partition INTEGER, next_offset INTEGER NOT NULL, memo TEXT NOT NULL,
+    PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class LogUnavailable(RuntimeError):
+    """The log cannot take records now (disk full, file locked, input/output error); nothing was written."""
+
+
+class PartitionsFixed(ValueError):
+    """The number of partitions was fixed when the log was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record came to lie, and when."""
+
+    topic: Topic
+    partition: int
+    offset: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a consumer stands in its source, with a memo of its own; written with what it sends."""
+
+    consumer: str
+    topic: Topic
+    partition: int
+    next_offset: int
+    memo: str = ""
+
+
+@dataclass(slots=True)
+class _Unit:
+    """What is written whole or not at all, and who waits for it."""
+
+    records: Sequence[NewRecord]
+    positions: Sequence[Position]
+    done: asyncio.Future[list[Place]]
+    loop: asyncio.AbstractEventLoop
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False
+    )
+
+
+class LogReader:
+    """Reads a log, also one that another process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / "log.db"
+        if not path.exists():
+            raise FileNotFoundError(f"{folder} 中没有日志 · there is no log in {folder}: start `beeline serve` first")
+        self._connection = _connect(path, read_only=True)
+        self.partitions = self._meta("partitions") or DEFAULT_PARTITIONS
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def partitions_of(self, topic: Topic) -> int:
+        """How many partitions a topic has."""
+        return 1 if topic in UNPARTITIONED else self.partitions
+
+    def read(self, topic: Topic, partition: int, offset: int, limit: int) -> list[Record]:
+        """Up to ``limit`` records from ``offset`` on, in order."""
+        rows = self._connection.execute(
+            'SELECT "offset", time, key, value, headers FROM record'
+            ' WHERE topic = ? AND partition = ? AND "offset" >= ? ORDER BY "offset" LIMIT ?',
+            (topic, partition, offset, limit),
+        )
+        return [
+            Record(topic, partition, at, instant_of(time), key, value, json.loads(headers))
+            for at, time, key, value, headers in rows
+        ]
+
+    def end(self, topic: Topic, partition: int) -> int:
+        """The offset that the next record will have."""
+        row = self._connection.execute(
+            'SELECT max("offset") FROM record WHERE topic = ? AND partition = ?', (topic, partition)
+        ).fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def position(self, consumer: str, topic: Topic, partition: int) -> tuple[int, str]:
+        """Where a consumer stands, and its memo; (0, "") where it has never been."""
+        row = self._connection.execute(
+            "SELECT next_offset, memo FROM position WHERE consumer = ? AND topic = ? AND partition = ?",
+            (consumer, topic, partition),
+        ).fetchone()
+        return (int(row[0]), str(row[1])) if row else (0, "")
+
+    def last_micros(self) -> int:
+        """The time of the newest record, in microseconds since 1970 UTC; 0 in an empty log."""
+        row = self._connection.execute("SELECT time FROM record ORDER BY id DESC LIMIT 1").fetchone()
+        return int(row[0]) if row else 0
+
+    def _meta(self, name: str) -> int:
+        row = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def clock_offset(self) -> int:
+        """How far the log's clock is from the machine's, in microseconds."""
+        return self._meta("clock_offset")
+
+
+class EmbeddedLog:
+    """The one writing process's log. Use it from one event loop."""
+
+    def __init__(self, folder: Path, lock: FileLock, writer: sqlite3.Connection, clock: Clock) -> None:
+        self.clock = clock
+        self._lock, self._writer = lock, writer
+        self._reader = LogReader(folder)
+        self.partitions = self._reader.partitions
+        self._ends = {
+            (topic, number): self._reader.end(topic, number)
+            for topic in Topic
+            for number in range(self.partitions_of(topic))
+        }
+        self._committed = dict(self._ends)
+        self._waiting: queue.Queue[_Unit | None] = queue.Queue(MAX_WAITING_UNITS)
+        self._news: dict[tuple[Topic, int], asyncio.Event] = {}
+        self._remembered_offset = self._reader.clock_offset()
+        self._thread = threading.Thread(target=self._write_forever, name="log-writer", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    def open(cls, folder: Path, *, partitions: int | None = None, stepped_from: datetime | None = None) -> EmbeddedLog:
+        """Open or make the log in ``folder``. Raises `LogInUse`, `PartitionsFixed`.
+
+        ``stepped_from`` stops the log's clock there (or later, where the log has gone further) until it is stepped.
+        """
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = FileLock(folder / "log.lock")
+        try:
+            writer = _connect(folder / "log.db", read_only=False)
+            writer.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
+            wanted = partitions or DEFAULT_PARTITIONS
+            writer.execute("INSERT OR IGNORE INTO meta VALUES ('partitions', ?)", (wanted,))
+            reader = LogReader(folder)
+            if partitions is not None and reader.partitions != partitions:
+                raise PartitionsFixed(
+                    f"the log in {folder} has {reader.partitions} partitions, and keys hang on them: it cannot have {partitions}"
+                )
+            clock = Clock(offset_micros=reader.clock_offset(), last_micros=reader.last_micros())
+            reader.close()
+        except BaseException:
+            lock.release()
+            raise
+        if stepped_from is not None:
+            clock.stand_at(stepped_from)
+        return cls(folder, lock, writer, clock)
+
+    async def close(self) -> None:
+        """Write what waits, then close."""
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._reader.close()
+        self._writer.close()
+        self._lock.release()
+
+    # -- read ----------------------------------------------------------------
+
+    def partitions_of(self, topic: Topic) -> int:
+        """How many partitions a topic has."""
+        return 1 if topic in UNPARTITIONED else self.partitions
+
+    def read(self, topic: Topic, partition: int, offset: int, limit: int) -> list[Record]:
+        """Up to ``limit`` records from ``offset`` on, in order."""
+        return self._reader.read(topic, partition, offset, limit)
+
+    def position(self, consumer: str, topic: Topic, partition: int) -> tuple[int, str]:
+        """Where a consumer stands, and its memo."""
+        return self._reader.position(consumer, topic, partition)
+
+    def end(self, topic: Topic, partition: int) -> int:
+        """The offset that the next record will have."""
+        return self._ends[topic, partition]
+
+    async def wait_beyond(self, topic: Topic, partition: int, offset: int) -> None:
+        """Return once the log holds a record at ``offset``."""
+        while self._ends[topic, partition] <= offset:
+            news = self._news.setdefault((topic, partition), asyncio.Event())
+            news.clear()
+            await news.wait()
+
+    # -- write ---------------------------------------------------------------
+
+    async def append(self, records: Sequence[NewRecord], positions: Sequence[Position] = ()) -> list[Place]:
+        """Write ``records`` and ``positions`` as one; returns when they are safe. Raises `LogUnavailable`: nothing was."""
+        loop = asyncio.get_running_loop()
+        unit = _Unit(records, positions, loop.create_future(), loop)
+        try:
+            self._waiting.put_nowait(unit)
+        except queue.Full as error:
+            raise LogUnavailable("too many records wait to be written") from error
+        return await asyncio.shield(unit.done)
+
+    def _write_forever(self) -> None:
+        stopping = False
+        while not stopping:
+            group = [self._waiting.get()]
+            size = len(group[0].records) if group[0] else 0
+            while size < MAX_GROUP_RECORDS and group[-1] is not None:
+                try:
+                    group.append(self._waiting.get_nowait())
+                except queue.Empty:
+                    break
+                size += len(group[-1].records) if group[-1] else 0
+            stopping = group[-1] is None
+            units = [unit for unit in group if unit is not None]
+            if units:
+                self._write_group(units)
+
+    def _write_group(self, units: list[_Unit]) -> None:
+        """One transaction: all of it, or nothing."""
+        ends = dict(self._committed)
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                places = [self._insert(unit, ends) for unit in units]
+                self._remember_clock()
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            logger.error("the log could not be written: %s", error)
+            for unit in units:
+                unit.loop.call_soon_threadsafe(_fail, unit.done, LogUnavailable(str(error)))
+            return
+        self._committed = ends
+        units[0].loop.call_soon_threadsafe(self._announce, units, places, ends)
+
+    def _insert(self, unit: _Unit, ends: dict[tuple[Topic, int], int]) -> list[Place]:
+        now = self.clock.now_micros()
+        at, rows, places = instant_of(now), [], []
+        for record in unit.records:
+            where = (record.topic, record.partition)
+            offset = ends[where]
+            ends[where] = offset + 1
+            headers = json.dumps(dict(record.headers), ensure_ascii=False)
+            rows.append((*where, offset, now, record.key, record.value, headers))
+            places.append(Place(*where, offset, at))
+        self._writer.executemany(
+            'INSERT INTO record (topic, partition, "offset", time, key, value, headers) VALUES (?, ?, ?, ?, ?, ?, ?)',
+            rows,
+        )
+        self._writer.executemany(
+            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+            [(each.consumer, each.topic, each.partition, each.next_offset, each.memo) for each in unit.positions],
+        )
+        return places
+
+    def _remember_clock(self) -> None:
+        """A stepped clock's place goes into the log with what it dated."""
+        if self.clock.is_stepped:
+            self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)", (self.clock.offset_micros,))
+
+    def _announce(self, units: list[_Unit], places: list[list[Place]], ends: dict[tuple[Topic, int], int]) -> None:
+        for where, end in ends.items():
+            if self._ends[where] != end:
+                self._ends[where] = end
+                if where in self._news:
+                    self._news[where].set()
+        for unit, placed in zip(units, places, strict=True):
+            if not unit.done.done():
+                unit.done.set_result(placed)
+
+
+def _fail(done: asyncio.Future[list[Place]], error: LogUnavailable) -> None:
+    if not done.done():
+        done.set_exception(error)
