@@ -48,7 +48,7 @@ class Unit(Value):
     kind: UnitKind = UnitKind.AREA
     level: Level
     """Where it stands: a street's team at STREET, the city dispatch desk at CITY, a compound's panel at COMMUNITY."""
-    parent: str | None
+    parent: str | None = None
     name_zh: str
     name_en: str
 

@@ -1,0 +1,1 @@
+"""Nets: made over a boundary, read from and written to files, checked."""
