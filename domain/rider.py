@@ -80,6 +80,7 @@ class PointsClawedBack(Event):
     case_id: str
     points: int
     reason: ClawBackReason
+    day: date
     reversals: tuple[Reversal, ...]
 
 
@@ -149,7 +150,7 @@ def decide(account: Account, command: Envelope, at: datetime, directory: Directo
         case AwardPoints():
             return _award(account, ask, at, directory)
         case ClawBackPoints():
-            return _claw_back(account, ask)
+            return _claw_back(account, ask, at, directory)
         case SettleRewards(case_id=case_id):
             known = case_id in account.cases
             return (Fact(account.rider, RewardsSettled(case_id=case_id)),) if known else NOTHING
@@ -166,7 +167,7 @@ def _award(account: Account, ask: AwardPoints, at: datetime, directory: Director
     paid = reports.get(ask.report, Paid())
     if ask.kind in paid.kinds or paid.barred:
         return NOTHING
-    day = at.astimezone(ZoneInfo(directory.calendar.zone)).date()
+    day = _local_day(at, directory)
     awarded = account.awarded_today if day == account.day else 0
     points, reason = ask.points, ""
     if ask.kind == "co_report" and any(other.kinds and not other.barred for other in reports.values()):
@@ -187,7 +188,11 @@ def _award(account: Account, ask: AwardPoints, at: datetime, directory: Director
     return (Fact(account.rider, entry),)
 
 
-def _claw_back(account: Account, ask: ClawBackPoints) -> Decision:
+def _local_day(at: datetime, directory: Directory) -> date:
+    return at.astimezone(ZoneInfo(directory.calendar.zone)).date()
+
+
+def _claw_back(account: Account, ask: ClawBackPoints, at: datetime, directory: Directory) -> Decision:
     """Take back what is still there of the case, or of one report in it; the balance may fall below zero."""
     reports = account.cases.get(ask.case_id, {})
     reversals = tuple(
@@ -198,5 +203,11 @@ def _claw_back(account: Account, ask: ClawBackPoints) -> Decision:
     if not reversals:
         return NOTHING
     total = sum(reversal.points for reversal in reversals)
-    entry = PointsClawedBack(case_id=ask.case_id, points=total, reason=ask.reason, reversals=reversals)
+    entry = PointsClawedBack(
+        case_id=ask.case_id,
+        points=total,
+        reason=ask.reason,
+        day=_local_day(at, directory),
+        reversals=reversals,
+    )
     return (Fact(account.rider, entry),)

@@ -13,7 +13,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -85,9 +85,7 @@ class _Unit:
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-    return sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False
-    )
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
 
 
 class LogReader:
@@ -165,7 +163,7 @@ class EmbeddedLog:
         self._committed = dict(self._ends)
         self._waiting: queue.Queue[_Unit | None] = queue.Queue(MAX_WAITING_UNITS)
         self._news: dict[tuple[Topic, int], asyncio.Event] = {}
-        self._remembered_offset = self._reader.clock_offset()
+        self._any_news = asyncio.Event()
         self._thread = threading.Thread(target=self._write_forever, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -228,6 +226,12 @@ class EmbeddedLog:
             news = self._news.setdefault((topic, partition), asyncio.Event())
             news.clear()
             await news.wait()
+
+    async def wait_for_news(self, condition: Callable[[], bool]) -> None:
+        """Return once ``condition`` holds; asked now and after every transaction."""
+        while not condition():
+            self._any_news.clear()
+            await self._any_news.wait()
 
     # -- write ---------------------------------------------------------------
 
@@ -309,6 +313,7 @@ class EmbeddedLog:
                 self._ends[where] = end
                 if where in self._news:
                     self._news[where].set()
+        self._any_news.set()
         for unit, placed in zip(units, places, strict=True):
             if not unit.done.done():
                 unit.done.set_result(placed)

@@ -20,8 +20,8 @@ by an edition of its own, and a case keeps the terms of the edition it was filed
 
 * **Severity 严重程度**: 1 (minor) to 4 (danger to life).
 * **Limits 时限**: dispatch 派遣, accept 签收, handle 处置, inspect 核查. A unit that a case was escalated to has
-  {usual.accept.text_en} to accept and {usual.handle.text_en} to handle, with severity 4 {urgent.accept.text_en} and
-  {urgent.handle.text_en}, all counted from the escalation, unless its category says otherwise.
+  {usual.accept.text_en} to accept and {usual.handle.text_en} to handle (severity 4: {urgent.accept.text_en} and
+  {urgent.handle.text_en}), both counted from the escalation, unless its category says otherwise.
 * **Evidence 证据**: what handling cannot be completed without.
 * **Enforcement 执法事项**: such a case goes to the street's enforcement team.
 * **Duplicates 重复**: the same category within this radius and window joins the open case.

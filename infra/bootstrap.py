@@ -1,0 +1,125 @@
+"""The one place where things are wired. Nothing is built at import time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from domain.directory import (
+    KEY,
+    DirectoryCommand,
+    PublishCalendar,
+    PublishEdition,
+    publication,
+)
+from domain.message import Envelope, derived_id
+from domain.net import Net
+from infra.database import Reads, open_engine
+from infra.embedded.host import Host
+from infra.embedded.log import EmbeddedLog
+from infra.embedded.projecting import Projector
+from infra.embedded.snapshots import Snapshots
+from infra.holidays import working_calendar
+from infra.http import create_app
+from infra.http.node import EmbeddedNode
+from infra.identity import Identity
+from infra.keystore import KeyStore
+from infra.net.shenzhen import shenzhen
+from infra.seed import seed_edition
+from streams.reactor import Ask
+from streams.record import Topic
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator decides."""
+
+    data: Path
+    partitions: int | None = None
+    """Of a new log; None: as it is, or four."""
+    net: Net | None = None
+    """The net to make current; None: leave it, or the synthetic Shenzhen where there is none."""
+    stepped_from: datetime | None = None
+    """For the demo: the log's clock stands still at this instant until it is stepped."""
+    poisonous: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True)
+class Beeline:
+    """A running node."""
+
+    settings: Settings
+    host: Host
+    reads: Reads
+    identity: Identity
+    keys: KeyStore
+    app: FastAPI
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Beeline]:
+    """Everything of one process, from the lock on the log to the HTTP application; stopped and closed on the way out.
+
+    Raises `infra.embedded.lock.LogInUse` where another process writes the log.
+    """
+    log = EmbeddedLog.open(settings.data, partitions=settings.partitions, stepped_from=settings.stepped_from)
+    try:
+        snapshots = Snapshots(settings.data / "snapshots.db")
+        engine = open_engine(settings.data / "read.db")
+        projector = Projector(log, engine)
+        host = Host(log, snapshots, projector, poisonous=settings.poisonous)
+        reads, keys, identity = Reads(engine), KeyStore(settings.data / "keys.db"), Identity(settings.data)
+        app = create_app(EmbeddedNode(host, reads), identity, keys)
+        try:
+            await host.start(timer=timer)
+            await publish_missing(host, settings.net)
+            yield Beeline(settings, host, reads, identity, keys, app)
+        finally:
+            await host.stop()
+            reads.close()
+            engine.dispose()
+            snapshots.close()
+            keys.close()
+    finally:
+        await log.close()
+
+
+async def publish_missing(host: Host, net: Net | None) -> None:
+    """Make the seed catalogue, this year's calendar and a net current, where they are not."""
+    directory = host.directory
+    commands: list[DirectoryCommand] = []
+    calendar, edition = working_calendar(), seed_edition()
+    if directory.calendar.version != calendar.version:
+        commands.append(PublishCalendar(calendar=calendar))
+    if not directory.edition.categories:
+        commands.append(PublishEdition(edition=edition))
+    if net is None and not directory.net.units:
+        net = shenzhen()
+    if net is not None and net.version != directory.net.version:
+        commands += publication(net)
+    await host.ask(asks_of(commands, host.log.clock.now()))
+    await host.quiesce()
+
+
+def asks_of(commands: Sequence[DirectoryCommand], now: datetime) -> list[Ask]:
+    """Commands for the directory, each with an id that follows from what it says."""
+    return [
+        Ask(
+            Topic.DIRECTORY_COMMANDS,
+            KEY,
+            Envelope(
+                id=(identity := derived_id(command.wire_type, command.model_dump_json())),
+                source="/beeline/bootstrap",
+                subject=KEY,
+                time=now,
+                data=command,
+                correlationid=identity,
+            ),
+        )
+        for command in commands
+    ]

@@ -1,0 +1,1 @@
+"""One seeded day of a city, played through the real HTTP edge."""

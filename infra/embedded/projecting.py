@@ -1,0 +1,74 @@
+"""Keeps the read models up with the log, on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from sqlalchemy import Engine
+
+from infra.embedded.log import EmbeddedLog
+from infra.projecting import COMMANDS_OF, SOURCES, batch_of
+from projections.projector import Position, create_tables, position
+from streams.filter import Finding
+from streams.record import Record, Topic
+
+logger = logging.getLogger(__name__)
+
+MAX_BATCH = 1000
+"""Records of one partition in one transaction."""
+
+
+class Listener(Protocol):
+    """Who wants to know that read models have moved."""
+
+    def moved(self) -> None:
+        """A position has moved."""
+
+
+class Projector:
+    """The one writer of the read models."""
+
+    def __init__(self, log: EmbeddedLog, engine: Engine) -> None:
+        self._log, self._engine = log, engine
+        create_tables(engine)
+        with engine.begin() as connection:
+            self.positions = {
+                (source, number): position(connection, source, number)
+                for source in SOURCES
+                for number in range(log.partitions_of(source))
+            }
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the read models hold all that the log holds."""
+        return all(place.next_record >= self._log.end(*where) for where, place in self.positions.items())
+
+    def has_passed(self, topic: Topic, partition: int, offset: int) -> bool:
+        """Whether the read models hold what the input record at ``offset`` (a report, a command) came to."""
+        for source, commands in COMMANDS_OF.items():
+            if commands is topic:
+                return self.positions[source, partition].expected > offset
+        return self.positions[topic, partition].next_record > offset
+
+    async def serve(self, listener: Listener) -> None:
+        """Project until cancelled. Raises `CorruptCommit` and stops there."""
+        while True:
+            await self._log.wait_for_news(lambda: not self.is_idle)
+            for (source, partition), place in self.positions.items():
+                records = self._log.read(source, partition, place.next_record, MAX_BATCH)
+                if records:
+                    after = await asyncio.to_thread(self._project, place, records)
+                    self.positions[source, partition] = after
+                    listener.moved()
+
+    def _project(self, before: Position, records: list[Record]) -> Position:
+        batch = batch_of(before, records, _found)
+        with self._engine.begin() as connection:
+            batch.apply(connection)
+        return batch.after
+
+
+def _found(finding: Finding) -> None:
+    logger.warning("%s", finding)

@@ -1,0 +1,88 @@
+"""From records of the log to batches of the read models: the same for a running host, a rebuild and the simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from domain.message import Envelope, UndecodableMessage, decode_bytes
+from projections.outcomes import OutcomeRow
+from projections.projector import Position, apply_batch
+from streams.commit import CommitHead, events_of
+from streams.filter import FAULTS, CommitFilter, Finding, Verdict
+from streams.record import Record, Topic
+
+SOURCES = (Topic.REPORT_EVENTS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS)
+"""The topics that the read models are computed from."""
+
+COMMANDS_OF = {Topic.CASE_EVENTS: Topic.CASE_COMMANDS, Topic.RIDER_EVENTS: Topic.RIDER_COMMANDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What some records amount to."""
+
+    source: Topic
+    partition: int
+    before: Position
+    after: Position
+    events: tuple[Envelope, ...]
+    answers: tuple[OutcomeRow, ...]
+
+    def apply(self, connection: Connection) -> None:
+        """Fold it into the read models; raises `PositionMoved`."""
+        apply_batch(
+            connection,
+            self.source,
+            self.partition,
+            before=self.before,
+            after=self.after,
+            events=self.events,
+            answers=self.answers,
+        )
+
+
+def batch_of(before: Position, records: Sequence[Record], found: Callable[[Finding], None]) -> Batch:
+    """Decode records (at least one) that begin at ``before``. Raises `CorruptCommit`."""
+    first = records[0]
+    commits = CommitFilter(before.owner, before.expected, before.suspended)
+    events: list[Envelope] = []
+    answers: list[OutcomeRow] = []
+    for record in records:
+        if record.topic is Topic.REPORT_EVENTS:
+            events += _facts(record)
+            continue
+        verdict, head = commits.admit(record)
+        if verdict in FAULTS:
+            found(commits.explain(record, verdict, head))
+        if verdict is Verdict.APPLIED and head is not None:
+            happened = events_of(record)
+            events += happened
+            answers.append(_answer(record, head, happened))
+    after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended)
+    return Batch(first.topic, first.partition, before, after, tuple(events), tuple(answers))
+
+
+def _facts(record: Record) -> list[Envelope]:
+    """A report, dated by the log. What cannot be read has gone to the dead letters by the router's hand."""
+    try:
+        return [replace(decode_bytes(record.value), time=record.time)]
+    except UndecodableMessage:
+        return []
+
+
+def _answer(record: Record, head: CommitHead, events: Sequence[Envelope]) -> OutcomeRow:
+    return OutcomeRow(
+        command_id=head.command_id,
+        correlation_id=head.correlation_id,
+        topic=COMMANDS_OF[record.topic],
+        partition=record.partition,
+        offset=head.command_offset,
+        outcome=head.outcome,
+        reason=head.reason,
+        detail=head.detail,
+        events=tuple((event.type, event.subject) for event in events),
+        at=head.effective_at,
+    )

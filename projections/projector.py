@@ -1,0 +1,96 @@
+"""How a batch of the log becomes rows: every slice and the position, in one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, select
+
+from domain.message import Envelope
+from projections import cases, facts, outcomes, points, queues, reports
+from projections.outcomes import OutcomeRow, outcome_table
+from projections.schema import metadata, upsert
+
+position_table = Table(
+    "position",
+    metadata,
+    Column("source", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_record", Integer),
+    Column("owner", String),
+    Column("expected", Integer),
+    Column("suspended", Boolean),
+)
+
+SLICES = {"reports": reports, "cases": cases, "queues": queues, "points": points, "facts": facts}
+NOT_DIGESTED = frozenset({"topic", "partition", "offset"})
+"""Columns that say where, not what: another log may hold the same history elsewhere."""
+
+
+class PositionMoved(RuntimeError):
+    """Another projector has gone on from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the read models stand in one partition: the next record, and the filter's memory."""
+
+    next_record: int = 0
+    owner: str = ""
+    expected: int = 0
+    suspended: bool = False
+
+
+def create_tables(engine: Engine) -> None:
+    """Make the tables that are missing."""
+    metadata.create_all(engine)
+
+
+def position(connection: Connection, source: str, partition: int) -> Position:
+    """Where the read models stand."""
+    where = (position_table.c.source == source) & (position_table.c.partition == partition)
+    row = connection.execute(select(position_table).where(where)).mappings().first()
+    return Position(row["next_record"], row["owner"], row["expected"], row["suspended"]) if row else Position()
+
+
+def apply_batch(
+    connection: Connection,
+    source: str,
+    partition: int,
+    *,
+    before: Position,
+    after: Position,
+    events: Sequence[Envelope],
+    answers: Sequence[OutcomeRow] = (),
+) -> None:
+    """Apply a batch and move the position from ``before`` to ``after``. Raises `PositionMoved`: roll back and look anew."""
+    if position(connection, source, partition) != before:
+        raise PositionMoved(f"{source}[{partition}] is not at {before.next_record} any more")
+    for read_model in SLICES.values():
+        read_model.apply(connection, events)
+    outcomes.apply(connection, answers)
+    row = {
+        "source": source,
+        "partition": partition,
+        "next_record": after.next_record,
+        "owner": after.owner,
+        "expected": after.expected,
+        "suspended": after.suspended,
+    }
+    upsert(connection, position_table, [row])
+
+
+def digest(connection: Connection) -> dict[str, str]:
+    """One SHA-256 for each table of the read models, over its rows in order of key."""
+    return {table.name: _digest(connection, table) for table in metadata.sorted_tables if table is not position_table}
+
+
+def _digest(connection: Connection, table: Table) -> str:
+    columns = [column for column in table.columns if column.name not in NOT_DIGESTED or table is not outcome_table]
+    hashed = hashlib.sha256()
+    for row in connection.execute(select(*columns).order_by(*table.primary_key.columns)):
+        hashed.update(json.dumps(list(row), ensure_ascii=False, sort_keys=True, default=str).encode() + b"\n")
+    return hashed.hexdigest()

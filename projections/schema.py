@@ -1,0 +1,99 @@
+"""What the slices share: one set of tables, instants in UTC, and rows that are read, changed and written back in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Connection, DateTime, MetaData, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+MAX_KEYS = 500
+"""Keys of one SELECT: SQLite takes a bounded number of parameters."""
+
+Row = dict[str, Any]
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant: stored in UTC, given back aware, also by databases that forget time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC, and without a zone where the database has none."""
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert whole rows, or replace the ones with the same key."""
+    if not rows:
+        return
+    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    keys = [column.name for column in table.primary_key]
+    rest = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
+    statement = insert.on_conflict_do_update(keys, set_=rest) if rest else insert.on_conflict_do_nothing(keys)
+    connection.execute(statement, list(rows))
+
+
+def in_pieces(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Distinct keys in lists that one statement takes."""
+    distinct = sorted(set(keys))
+    for start in range(0, len(distinct), MAX_KEYS):
+        yield distinct[start : start + MAX_KEYS]
+
+
+class Rows:
+    """The rows of one batch: loaded at once, changed in memory, written at once. The table has a key of one column."""
+
+    def __init__(self, connection: Connection, table: Table, keys: Iterable[str]) -> None:
+        self._connection, self._table = connection, table
+        (self._key,) = table.primary_key.columns
+        self._rows: dict[str, Row] = {}
+        self._changed: set[str] = set()
+        self._removed: set[str] = set()
+        for piece in in_pieces(keys):
+            for row in connection.execute(select(table).where(self._key.in_(piece))).mappings():
+                self._rows[row[self._key.name]] = dict(row)
+
+    def get(self, key: str) -> Row | None:
+        """The row as it stands; say `change` before you alter it."""
+        return self._rows.get(key)
+
+    def change(self, key: str) -> Row:
+        """The row, to be altered: an empty one where there is none."""
+        row = self._rows.get(key)
+        if row is None:
+            row = self._rows[key] = {column.name: None for column in self._table.columns} | {self._key.name: key}
+        self._changed.add(key)
+        self._removed.discard(key)
+        return row
+
+    def remove(self, key: str) -> None:
+        """The row goes."""
+        self._rows.pop(key, None)
+        self._changed.discard(key)
+        self._removed.add(key)
+
+    def save(self) -> None:
+        """Write what has changed."""
+        for piece in in_pieces(self._removed):
+            self._connection.execute(delete(self._table).where(self._key.in_(piece)))
+        upsert(self._connection, self._table, [self._rows[key] for key in sorted(self._changed)])
