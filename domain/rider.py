@@ -5,7 +5,7 @@ An entry is never edited: what has to go back goes back by a compensating entry 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from domain.message import Command, Envelope, Event, Role, Value
 
 RewardKind = Literal["filing", "resolution", "co_report"]
 ClawBackReason = Literal["false_report", "unfounded", "withdrawn", "detached"]
+CutReason = Literal["", "daily_cap", "same_matter"]
 
 
 # -- commands --------------------------------------------------------------------------------------------------------
@@ -69,7 +70,7 @@ class PointsAwarded(Event):
     kind: RewardKind
     asked: int
     points: int
-    reason: Literal["", "daily_cap", "same_matter"] = ""
+    reason: CutReason = ""
     day: date
     """The local day of the award, which the daily cap counts by."""
 
@@ -81,6 +82,7 @@ class PointsClawedBack(Event):
     points: int
     reason: ClawBackReason
     day: date
+    """The local day of the claw-back."""
     reversals: tuple[Reversal, ...]
 
 
@@ -95,12 +97,21 @@ class RewardsSettled(Event):
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What one report has brought in one case."""
+    """What one report has brought in one case: the kinds it was paid for, and the points that are left of them."""
 
     kinds: frozenset[RewardKind] = frozenset()
     net: int = 0
-    barred: bool = False
-    """Clawed back for cause: no later award revives it."""
+    withdrawn: bool = False
+    """Its reporter took it back: it earns no more, and is no longer *the same matter* for another report."""
+
+
+@dataclass(slots=True)
+class CaseRewards:
+    """What one case has brought, until it is settled."""
+
+    reports: dict[str, Paid] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    """Ids of the commands that produced entries here."""
 
 
 @dataclass(slots=True)
@@ -110,104 +121,102 @@ class Account:
     rider: str
     balance: int = 0
     day: date | None = None
+    """The last local day on which something was awarded, and how much."""
     awarded_today: int = 0
-    cases: dict[str, dict[str, Paid]] = field(default_factory=dict)
-    """By case and report."""
+    cases: dict[str, CaseRewards] = field(default_factory=dict)
 
 
 def evolve(account: Account, event: Envelope) -> None:
     """Fold one event of this rider."""
     match event.data:
         case PointsAwarded() as entry:
-            if entry.day != account.day:
-                account.day, account.awarded_today = entry.day, 0
-            account.awarded_today += entry.points
-            account.balance += entry.points
-            reports = account.cases.setdefault(entry.case_id, {})
-            paid = reports.get(entry.report, Paid())
-            reports[entry.report] = Paid(paid.kinds | {entry.kind}, paid.net + entry.points, paid.barred)
+            _credit(account, entry, event.causationid)
         case PointsClawedBack() as entry:
-            account.balance -= entry.points
-            reports = account.cases.setdefault(entry.case_id, {})
-            for reversal in entry.reversals:
-                paid = reports.get(reversal.report, Paid())
-                reports[reversal.report] = Paid(paid.kinds, paid.net - reversal.points, True)
+            _debit(account, entry, event.causationid)
         case RewardsSettled(case_id=case_id):
             account.cases.pop(case_id, None)
         case _:
             raise TypeError(f"{event.type} is no event of a rider")
 
 
+def _credit(account: Account, entry: PointsAwarded, command: str) -> None:
+    if entry.day != account.day:
+        account.day, account.awarded_today = entry.day, 0
+    account.awarded_today += entry.points
+    account.balance += entry.points
+    rewards = account.cases.setdefault(entry.case_id, CaseRewards())
+    rewards.answered.add(command)
+    paid = rewards.reports.get(entry.report, Paid())
+    rewards.reports[entry.report] = replace(paid, kinds=paid.kinds | {entry.kind}, net=paid.net + entry.points)
+
+
+def _debit(account: Account, entry: PointsClawedBack, command: str) -> None:
+    """A detached report leaves no trace: should it ever come back to this case, it is paid as any other."""
+    account.balance -= entry.points
+    rewards = account.cases.setdefault(entry.case_id, CaseRewards())
+    rewards.answered.add(command)
+    for reversal in entry.reversals:
+        paid = rewards.reports.pop(reversal.report, Paid())
+        if entry.reason != "detached":
+            left = replace(paid, net=paid.net - reversal.points, withdrawn=entry.reason == "withdrawn")
+            rewards.reports[reversal.report] = left
+
+
 # -- decide ----------------------------------------------------------------------------------------------------------
 
 
 def decide(account: Account, command: Envelope, at: datetime, directory: Directory) -> Decision:
-    """Decide one command of the rewarder at the instant ``at``."""
+    """Decide one command of the rewarder at the instant ``at`` (its received-at)."""
     ask = command.data
     if not isinstance(ask, RiderCommand) or Role.SYSTEM not in ask.actor.roles:
         return Refusal("RoleNotAllowed", type(ask).__name__)
+    rewards = account.cases.get(ask.case_id, CaseRewards())
+    if command.id in rewards.answered:
+        return NOTHING
+    day = at.astimezone(ZoneInfo(directory.calendar.zone)).date()
+    entry: Event | None
     match ask:
         case AwardPoints():
-            return _award(account, ask, at, directory)
+            awarded = account.awarded_today if day == account.day else 0
+            entry = _award(rewards, ask, day, room=max(0, directory.edition.daily_cap_points - awarded))
         case ClawBackPoints():
-            return _claw_back(account, ask, at, directory)
+            entry = _claw_back(rewards, ask, day)
         case SettleRewards(case_id=case_id):
-            known = case_id in account.cases
-            return (Fact(account.rider, RewardsSettled(case_id=case_id)),) if known else NOTHING
+            entry = RewardsSettled(case_id=case_id) if case_id in account.cases else None
         case _:
             raise TypeError(f"{command.type} is no command of a rider")
+    return NOTHING if entry is None else (Fact(account.rider, entry),)
 
 
-def _award(account: Account, ask: AwardPoints, at: datetime, directory: Directory) -> Decision:
-    """A report is paid once for each kind; the same matter counts once; what exceeds the daily cap is not paid.
-
-    The cap counts what was awarded on the local day; a claw-back makes no room under it.
-    """
-    reports = account.cases.get(ask.case_id, {})
-    paid = reports.get(ask.report, Paid())
-    if ask.kind in paid.kinds or paid.barred:
-        return NOTHING
-    day = _local_day(at, directory)
-    awarded = account.awarded_today if day == account.day else 0
-    points, reason = ask.points, ""
-    if ask.kind == "co_report" and any(other.kinds and not other.barred for other in reports.values()):
-        points, reason = 0, "same_matter"
-    elif points > (room := max(0, directory.edition.daily_cap_points - awarded)):
-        points, reason = room, "daily_cap"
-    entry = PointsAwarded.model_validate(
-        {
-            "case_id": ask.case_id,
-            "report": ask.report,
-            "kind": ask.kind,
-            "asked": ask.points,
-            "points": points,
-            "reason": reason,
-            "day": day,
-        }
+def _award(rewards: CaseRewards, ask: AwardPoints, day: date, *, room: int) -> PointsAwarded | None:
+    """A report is paid once for each kind; what is not paid in full is an entry all the same, with the reason."""
+    paid = rewards.reports.get(ask.report, Paid())
+    if ask.kind in paid.kinds or paid.withdrawn:
+        return None
+    points, reason = _payable(rewards, ask, room)
+    return PointsAwarded(
+        case_id=ask.case_id, report=ask.report, kind=ask.kind, asked=ask.points, points=points, reason=reason, day=day
     )
-    return (Fact(account.rider, entry),)
 
 
-def _local_day(at: datetime, directory: Directory) -> date:
-    return at.astimezone(ZoneInfo(directory.calendar.zone)).date()
+def _payable(rewards: CaseRewards, ask: AwardPoints, room: int) -> tuple[int, CutReason]:
+    """One person reporting the same matter again counts once; what exceeds the daily cap is not paid.
+
+    ``room`` is what the cap still allows on the local day: it counts what was awarded, so a claw-back makes no room.
+    """
+    if ask.kind == "co_report" and any(not paid.withdrawn for paid in rewards.reports.values()):
+        return 0, "same_matter"
+    return (room, "daily_cap") if ask.points > room else (ask.points, "")
 
 
-def _claw_back(account: Account, ask: ClawBackPoints, at: datetime, directory: Directory) -> Decision:
-    """Take back what is still there of the case, or of one report in it; the balance may fall below zero."""
-    reports = account.cases.get(ask.case_id, {})
+def _claw_back(rewards: CaseRewards, ask: ClawBackPoints, day: date) -> PointsClawedBack | None:
+    """Take back what is left of the case's points, or of one report's in it; the balance may fall below zero."""
     reversals = tuple(
         Reversal(report=report, points=paid.net)
-        for report, paid in reports.items()
-        if ask.report in (None, report) and not paid.barred and paid.kinds
+        for report, paid in rewards.reports.items()
+        if ask.report in (None, report) and paid.net
     )
     if not reversals:
-        return NOTHING
+        return None
     total = sum(reversal.points for reversal in reversals)
-    entry = PointsClawedBack(
-        case_id=ask.case_id,
-        points=total,
-        reason=ask.reason,
-        day=_local_day(at, directory),
-        reversals=reversals,
-    )
-    return (Fact(account.rider, entry),)
+    return PointsClawedBack(case_id=ask.case_id, points=total, reason=ask.reason, day=day, reversals=reversals)

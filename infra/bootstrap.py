@@ -25,8 +25,7 @@ from infra.embedded.log import EmbeddedLog
 from infra.embedded.projecting import Projector
 from infra.embedded.snapshots import Snapshots
 from infra.holidays import working_calendar
-from infra.http import create_app
-from infra.http.node import EmbeddedNode
+from infra.http.app import create_app
 from infra.identity import Identity
 from infra.keystore import KeyStore
 from infra.net.shenzhen import shenzhen
@@ -74,7 +73,7 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
         projector = Projector(log, engine)
         host = Host(log, snapshots, projector, poisonous=settings.poisonous)
         reads, keys, identity = Reads(engine), KeyStore(settings.data / "keys.db"), Identity(settings.data)
-        app = create_app(EmbeddedNode(host, reads), identity, keys)
+        app = create_app(host, reads, identity, keys)
         try:
             await host.start(timer=timer)
             await publish_missing(host, settings.net)

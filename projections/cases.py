@@ -11,6 +11,7 @@ from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, sele
 from domain.case import events as e
 from domain.message import Envelope, Event, Value
 from domain.place import Place
+from domain.sealing import Sealed
 from projections.schema import Instant, Json, Row, Rows, metadata, upsert
 from projections.sentences import sentence
 
@@ -82,6 +83,7 @@ timeline_table = Table(
     Column("sequence", Integer, primary_key=True),
     Column("time", Instant),
     Column("event_id", String),
+    Column("command_id", String),
     Column("type", String),
     Column("text_zh", String),
     Column("text_en", String),
@@ -133,12 +135,13 @@ class TimelineEntry(Value):
     sequence: int
     time: datetime
     event_id: str
+    command_id: str
     type: str
     text_zh: str
     text_en: str
     public: bool
     by: str | None = None
-    note: dict[str, str] | None = None
+    note: Sealed | None = None
 
 
 def apply(connection: Connection, events: Sequence[Envelope]) -> None:
@@ -230,6 +233,7 @@ def _entry(event: Envelope) -> Row:
         "sequence": event.sequence,
         "time": event.time,
         "event_id": event.id,
+        "command_id": event.causationid,
         "type": event.type,
         "text_zh": zh,
         "text_en": en,

@@ -84,8 +84,8 @@ class ReportView(Value):
 
 
 def content_of(report: ReportSubmitted) -> str:
-    """A hash of all that a report says: two reports with the same id and another hash contradict each other."""
-    return hashlib.sha256(report.model_dump_json().encode()).hexdigest()
+    """A hash of what the reporter says: two reports with the same id and another hash contradict each other."""
+    return hashlib.sha256(report.model_dump_json(exclude={"edition"}).encode()).hexdigest()
 
 
 def apply(connection: Connection, events: Sequence[Envelope]) -> None:

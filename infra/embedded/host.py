@@ -175,6 +175,19 @@ class Host:
 
     # -- asking and waiting --------------------------------------------------
 
+    @property
+    def partitions(self) -> int:
+        """Partitions of the log's topics."""
+        return self.log.partitions
+
+    def now(self) -> datetime:
+        """The log's clock."""
+        return self.log.clock.now()
+
+    def lag_records(self) -> int:
+        """Records that the read models do not hold yet."""
+        return sum(self.log.end(*where) - place.next_record for where, place in self.projector.positions.items())
+
     async def append(self, records: Sequence[NewRecord]) -> list[Place]:
         """Into the log, or `LogUnavailable`."""
         return await self.log.append(records)

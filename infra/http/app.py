@@ -1,0 +1,65 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Response
+
+from infra.database import Reads
+from infra.http import commands, queries, reports
+from infra.http.edge import Edge, Node, TheEdge
+from infra.http.limits import BodyLimits
+from infra.http.problems import RETRY_AFTER_SECONDS, install
+from infra.identity import Identity
+from infra.keystore import KeyStore
+
+health = APIRouter(tags=["health"])
+
+
+@health.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """The process lives."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+async def readyz(edge: TheEdge, response: Response) -> dict[str, Any]:
+    """Whether reports and commands are taken now; 503 with what is wrong."""
+    problems = edge.node.problems()
+    if problems:
+        response.status_code = 503
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    net = edge.node.directory.net
+    return {
+        "status": "waiting" if problems else "ok",
+        "problems": problems,
+        "time": edge.node.now(),
+        "lag_records": edge.node.lag_records(),
+        "directory": edge.node.directory.version,
+        "net": {"name_zh": net.name_zh, "name_en": net.name_en, "synthetic": net.synthetic},
+    }
+
+
+@health.get("/.well-known/jwks.json")
+async def jwks(edge: TheEdge) -> dict[str, Any]:
+    """The key with which bearer tokens are verified (RFC 7517)."""
+    return edge.identity.jwks()
+
+
+def create_app(node: Node, reads: Reads, identity: Identity, keys: KeyStore) -> FastAPI:
+    """The application over one node."""
+    app = FastAPI(
+        title="Beeline 蜂线",
+        version=version("beeline"),
+        summary="网格化治理事件上报 · Issue reporting for grid governance",
+        description="Errors are RFC 9457 problems whose `errors` point at the fields. Times are UTC.",
+        redoc_url=None,
+    )
+    app.state.edge = Edge(node, reads, identity, keys)
+    install(app)
+    for router in (reports.router, commands.router, queries.router, health):
+        app.include_router(router)
+    app.add_middleware(BodyLimits)
+    return app

@@ -1,0 +1,232 @@
+"""上报 — send reports in, and see what became of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from domain.message import Actor
+from domain.place import Place
+from domain.policy import COMMANDS, QUERIES
+from infra.http.edge import FreshRead, TheActor, TheEdge, TheWait, edge_of, require
+from infra.http.intake import Intake, ReportIn, Taken
+from infra.http.lookup import report_row, stands_over
+from infra.http.problems import Problem, fields_of, invalid, refused
+from infra.sealing import unseal
+from projections.reports import ReportView, reports_of
+from streams.record import Topic
+
+router = APIRouter(tags=["reports"])
+
+MAX_BATCH = 100
+
+
+class ReportTaken(BaseModel):
+    """The log has it: ``id`` names it for ever. ``case_id`` is known once it is filed."""
+
+    id: str
+    uuid: str
+    status: str
+    received_at: datetime
+    case_id: str | None = None
+    url: str
+
+
+class ReportOut(BaseModel):
+    """A report, as the one who asks may see it: its reporter reads the text, staff do not see who it was."""
+
+    id: str
+    uuid: str
+    category: str | None
+    place: Place | None
+    occurred_at: datetime | None
+    received_at: datetime | None
+    status: str
+    status_at: datetime | None
+    case_id: str | None
+    reason: str | None
+    description: str | None = None
+    contact: dict[str, str] | None = None
+    media: tuple[str, ...] = ()
+    inspection_round: str | None = None
+
+
+class BatchItem(BaseModel):
+    """One report's answer: 202 with the report, or a problem."""
+
+    status: int
+    report: ReportTaken | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BatchOut(BaseModel):
+    """Answers in the order of the reports."""
+
+    accepted: int
+    rejected: int
+    results: list[BatchItem]
+
+
+class Reports(BaseModel):
+    """A page of one's own reports; ``next`` goes into `before`."""
+
+    reports: list[ReportOut]
+    next: datetime | None = None
+
+
+def intake_of(request: Request) -> Intake:
+    """The application's one intake: it knows which ids are on their way."""
+    state = request.app.state
+    if not hasattr(state, "intake"):
+        state.intake = Intake(edge_of(request))
+    found = state.intake
+    if not isinstance(found, Intake):
+        raise TypeError("the application's intake is something else")
+    return found
+
+
+@router.post("/v1/reports", status_code=202)
+async def submit_report(
+    said: ReportIn, request: Request, response: Response, actor: TheActor, edge: TheEdge, wait: TheWait
+) -> ReportTaken:
+    """上报 — 202 once the log has the report. The same id with the same content is the same report; else 409.
+
+    With `Prefer: wait=N` it answers when the report has been filed, attached or held.
+    """
+    require(actor, COMMANDS["SubmitReport"], "SubmitReport")
+    taken = await intake_of(request).take(actor, said)
+    response.headers["Location"] = f"/v1/reports/{taken.report}"
+    if taken.offset is not None:
+        response.headers["Beeline-Position"] = f"{Topic.REPORT_EVENTS}/{taken.partition}/{taken.offset}"
+    if wait and await edge.node.caught_up(wait):
+        row = await report_row(edge, taken.report)
+        return _taken(taken, row.status, row.case_id)
+    return _taken(taken, "received", None)
+
+
+@router.post(
+    "/v1/reports/batch",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "reports": {
+                                "type": "array",
+                                "maxItems": MAX_BATCH,
+                                "items": {"$ref": "#/components/schemas/ReportIn"},
+                            }
+                        },
+                        "required": ["reports"],
+                    }
+                }
+            },
+        }
+    },
+)
+async def submit_batch(request: Request, actor: TheActor) -> BatchOut:
+    """批量上报 — an offline outbox: at most 100 reports, each answered by itself; the good ones are taken.
+
+    Takes `{"reports": […]}` or a bare array.
+    """
+    require(actor, COMMANDS["SubmitReport"], "SubmitReport")
+    intake, results = intake_of(request), []
+    for number, one in enumerate(await _listed(request)):
+        results.append(await _one(intake, actor, one, number))
+    accepted = sum(item.report is not None for item in results)
+    return BatchOut(accepted=accepted, rejected=len(results) - accepted, results=results)
+
+
+async def _listed(request: Request) -> list[Any]:
+    try:
+        document = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "bad-request", f"JSON: {error}", errors=[("", f"not JSON: {error}")]) from error
+    reports = document.get("reports") if isinstance(document, dict) else document
+    if not isinstance(reports, list) or not reports:
+        raise invalid(("/reports", "give a list with at least one report"))
+    if len(reports) > MAX_BATCH:
+        raise invalid(("/reports", f"at most {MAX_BATCH} reports in one batch; this has {len(reports)}"))
+    return reports
+
+
+async def _one(intake: Intake, actor: Actor, one: Any, number: int) -> BatchItem:
+    where = ("reports", number)
+    try:
+        said = ReportIn.model_validate(one)
+        return BatchItem(status=202, report=_taken(await intake.take(actor, said), "received", None))
+    except ValidationError as error:
+        problem = invalid(*fields_of(error.errors(), where))
+    except Problem as raised:
+        problem = raised
+        problem.errors = tuple((f"/reports/{number}{pointer}", detail) for pointer, detail in raised.errors)
+    return BatchItem(status=problem.status, problem=problem.document(f"/v1/reports/batch#/reports/{number}"))
+
+
+def _taken(taken: Taken, status: str, case_id: str | None) -> ReportTaken:
+    return ReportTaken(
+        id=taken.report,
+        uuid=taken.uuid,
+        status=status,
+        received_at=taken.received_at,
+        case_id=case_id,
+        url=f"/v1/reports/{taken.report}",
+    )
+
+
+@router.get("/v1/reports", dependencies=[FreshRead])
+async def my_reports(
+    actor: TheActor,
+    edge: TheEdge,
+    before: Annotated[AwareDatetime | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Reports:
+    """我的上报 — one's own reports, newest first."""
+    rows = await edge.reads.read(reports_of, actor.person, limit, before)
+    shown = [_shown(edge.keys, row, actor) for row in rows]
+    return Reports(reports=shown, next=rows[-1].received_at if len(rows) == limit else None)
+
+
+@router.get("/v1/reports/{report_id}", dependencies=[FreshRead])
+async def get_report(report_id: str, actor: TheActor, edge: TheEdge) -> ReportOut:
+    """上报详情 — by the client's UUID or the full id; for its reporter, and for staff in whose units it stands."""
+    require(actor, QUERIES["Report"], "Report")
+    row = await report_row(edge, report_id)
+    own = row.reporter in (actor.person, f"anonymous-{actor.person}")
+    if not own and not stands_over(actor, row.route_unit, *row.route_ancestors):
+        raise refused("NotYourReport", row.report)
+    return _shown(edge.keys, row, actor)
+
+
+def _shown(keys: Any, row: ReportView, actor: Actor) -> ReportOut:
+    own = row.reporter in (actor.person, f"anonymous-{actor.person}")
+    contact = unseal(keys, row.contact, subject=row.report, name="contact") if row.contact and own else None
+    return ReportOut(
+        id=row.report,
+        uuid=row.uuid,
+        category=row.category,
+        place=row.place,
+        occurred_at=row.occurred_at,
+        received_at=row.received_at,
+        status=row.status,
+        status_at=row.status_at,
+        case_id=row.case_id,
+        reason=row.reason,
+        description=unseal(keys, row.description, subject=row.report, name="description") if row.description else None,
+        contact=_contact(contact),
+        media=row.media,
+        inspection_round=row.inspection_round,
+    )
+
+
+def _contact(text: str | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    return json.loads(text) if text.startswith("{") else {"erased": text}
