@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from domain.message import Envelope, UndecodableMessage, decode_bytes
 from projections.outcomes import OutcomeRow
-from projections.projector import Position, apply_batch
+from projections.projector import Position, apply_batch, create_tables
 from streams.commit import CommitHead, events_of
-from streams.filter import FAULTS, CommitFilter, Finding, Verdict
+from streams.filter import FAULTS, CommitFilter, Verdict
 from streams.record import Record, Topic
+
+logger = logging.getLogger(__name__)
 
 SOURCES = (Topic.REPORT_EVENTS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS)
 """The topics that the read models are computed from."""
+
+REBUILD_BATCH = 1000
+"""Records of one transaction of a rebuild."""
 
 COMMANDS_OF = {Topic.CASE_EVENTS: Topic.CASE_COMMANDS, Topic.RIDER_EVENTS: Topic.RIDER_COMMANDS}
 
@@ -44,8 +50,8 @@ class Batch:
         )
 
 
-def batch_of(before: Position, records: Sequence[Record], found: Callable[[Finding], None]) -> Batch:
-    """Decode records (at least one) that begin at ``before``. Raises `CorruptCommit`."""
+def batch_of(before: Position, records: Sequence[Record]) -> Batch:
+    """Decode records (at least one) that begin at ``before``; says of void ones that they are. Raises `CorruptCommit`."""
     first = records[0]
     commits = CommitFilter(before.owner, before.expected, before.suspended)
     events: list[Envelope] = []
@@ -56,13 +62,28 @@ def batch_of(before: Position, records: Sequence[Record], found: Callable[[Findi
             continue
         verdict, head = commits.admit(record)
         if verdict in FAULTS:
-            found(commits.explain(record, verdict, head))
+            logger.warning("%s", commits.explain(record, verdict, head))
         if verdict is Verdict.APPLIED and head is not None:
             happened = events_of(record)
             events += happened
             answers.append(_answer(record, head, happened))
     after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended)
     return Batch(first.topic, first.partition, before, after, tuple(events), tuple(answers))
+
+
+def rebuild(
+    read: Callable[[Topic, int, int, int], list[Record]], engine: Engine, until: Mapping[tuple[Topic, int], Position]
+) -> None:
+    """Fill an empty database from the log's first record up to ``until``."""
+    create_tables(engine)
+    for (source, partition), end in until.items():
+        place = Position()
+        while place.next_record < end.next_record:
+            limit = min(REBUILD_BATCH, end.next_record - place.next_record)
+            batch = batch_of(place, read(source, partition, place.next_record, limit))
+            with engine.begin() as connection:
+                batch.apply(connection)
+            place = batch.after
 
 
 def _facts(record: Record) -> list[Envelope]:

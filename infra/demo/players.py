@@ -5,18 +5,17 @@ Every choice hangs on the seed and the thing it is about, never on the order in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from random import Random
 
 from domain.case import events as e
-from domain.ids import cell_of
 from domain.message import Envelope, Role
 from domain.net import Level, Org, UnitKind
-from domain.report import ReportSubmitted
 from domain.routing import UNMAPPED, Route
+from infra.demo.plan import Sighting
 from infra.uuid7 import uuid7_at
 
 SLEEPY_SHARE = 0.12
@@ -43,7 +42,7 @@ class Act:
     path: str = field(compare=False)
     person: Person = field(compare=False)
     type: str = field(compare=False)
-    data: dict[str, object] = field(compare=False)
+    data: Mapping[str, object] = field(compare=False)
 
     def body(self) -> dict[str, object]:
         """The command as it is posted."""
@@ -80,12 +79,13 @@ class Players:
                 acts.append(act)
         return acts
 
-    def reported(self, report: ReportSubmitted, at: datetime) -> None:
+    def reported(self, sighting: Sighting) -> None:
         """A rider thinks better of it, once in a while."""
-        random = self._random(report.report, "withdraw")
+        random = self._random(sighting.uuid, "withdraw")
         if random.random() < 0.01:
-            person = Person(report.reporter, Role.REPORTER)
-            self._mean(report.report, at, random, (5, 30), person, "WithdrawReport", {}, path="reports", keep=True)
+            person = Person(sighting.rider, Role.REPORTER)
+            at = sighting.sent_at
+            self._mean(sighting.uuid, at, random, (5, 30), person, "WithdrawReport", {}, path="reports", keep=True)
 
     def see(self, event: Envelope) -> None:
         """React to one event of a case."""
@@ -112,7 +112,7 @@ class Players:
             e.HandlingCompleted: self._completed,
             e.InspectionFailed: self._failed,
             e.CaseClosed: self._closed,
-            e.CaseVoided: lambda case, standing, event: None,
+            e.CaseVoided: self._ended,
             e.CaseReopened: self._reopened,
         }
 
@@ -214,6 +214,9 @@ class Players:
             person, reason = Person(f"s-{street}", Role.SUPERVISOR, street), {"reason": "督办抽查 · spot check"}
             self._mean(case, event.time, random, (20, 60), person, "ReopenCase", reason)
 
+    def _ended(self, _: str, __: Standing, ___: Envelope) -> None:
+        """Nobody means to do anything more."""
+
     def _reopened(self, case: str, standing: Standing, event: Envelope) -> None:
         self._dispatched(case, standing, event)
 
@@ -254,7 +257,7 @@ class Players:
         minutes: tuple[float, float],
         person: Person,
         kind: str,
-        data: dict[str, object],
+        data: Mapping[str, object],
         *,
         path: str = "cases",
         keep: bool = False,
@@ -265,9 +268,3 @@ class Players:
             return
         act = Act(at, uuid7_at(at, random), f"/v1/{path}/{thing}/commands", person, kind, data)
         heappush(self._acts, (act, thing, -1 if keep else self._cases[thing].round))
-
-
-def district_of(org: Org, cell_or_case: str, route: Route) -> str:
-    """The district in whose column of the live view a case stands; the city where it is in none."""
-    units = (route.unit.unit, *route.ancestors)
-    return next((code for code in units if org.level(code) is Level.DISTRICT), cell_of(cell_or_case))

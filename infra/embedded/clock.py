@@ -60,6 +60,11 @@ class Clock:
         """Stop the clock at ``instant``, or where it is already later; from here on it is stepped."""
         self._standing = max(microseconds(instant), self._last)
 
+    def run(self) -> None:
+        """Go on from where the clock stands, at the normal rate."""
+        if self._standing is not None:
+            self._offset, self._standing = self.offset_micros, None
+
     def step_to(self, instant: datetime) -> None:
         """Move a stepped clock forward; backward it does not go."""
         if self._standing is None:

@@ -76,12 +76,18 @@ class Host:
             self._spawn(name, self._keep(name, reactor.serve))
         self._spawn("projector", self._keep("projector", lambda: self.projector.serve(self)))
         if timer:
-            self._spawn("timer", self._keep("timer", self._tick))
+            self.start_timer()
         await self._until(lambda: self._stopped() or all(owner.owner is not None for owner in self._owners))
         self._problems.pop("host", None)
 
+    def start_timer(self) -> None:
+        """Watch the deadlines at the clock's normal rate."""
+        self._spawn("timer", self._keep("timer", self._tick))
+
     async def stop(self) -> None:
         """Stop every task, and leave snapshots behind."""
+        for owner in self._owners:
+            owner.save()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

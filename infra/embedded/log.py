@@ -164,6 +164,7 @@ class EmbeddedLog:
         self._waiting: queue.Queue[_Unit | None] = queue.Queue(MAX_WAITING_UNITS)
         self._news: dict[tuple[Topic, int], asyncio.Event] = {}
         self._any_news = asyncio.Event()
+        self._remembered_offset = self._reader.clock_offset()
         self._thread = threading.Thread(target=self._write_forever, name="log-writer", daemon=True)
         self._thread.start()
 
@@ -303,9 +304,11 @@ class EmbeddedLog:
         return places
 
     def _remember_clock(self) -> None:
-        """A stepped clock's place goes into the log with what it dated."""
-        if self.clock.is_stepped:
-            self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)", (self.clock.offset_micros,))
+        """How far the clock is from the machine's goes into the log with what it dated."""
+        offset = self.clock.offset_micros
+        if offset != self._remembered_offset:
+            self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)", (offset,))
+            self._remembered_offset = offset
 
     def _announce(self, units: list[_Unit], places: list[list[Place]], ends: dict[tuple[Topic, int], int]) -> None:
         for where, end in ends.items():

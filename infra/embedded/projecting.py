@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Protocol
 
 from sqlalchemy import Engine
@@ -11,10 +10,7 @@ from sqlalchemy import Engine
 from infra.embedded.log import EmbeddedLog
 from infra.projecting import COMMANDS_OF, SOURCES, batch_of
 from projections.projector import Position, create_tables, position
-from streams.filter import Finding
 from streams.record import Record, Topic
-
-logger = logging.getLogger(__name__)
 
 MAX_BATCH = 1000
 """Records of one partition in one transaction."""
@@ -64,11 +60,7 @@ class Projector:
                     listener.moved()
 
     def _project(self, before: Position, records: list[Record]) -> Position:
-        batch = batch_of(before, records, _found)
+        batch = batch_of(before, records)
         with self._engine.begin() as connection:
             batch.apply(connection)
         return batch.after
-
-
-def _found(finding: Finding) -> None:
-    logger.warning("%s", finding)
