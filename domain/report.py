@@ -18,7 +18,7 @@ class ReportSubmitted(Event):
     category: str
     edition: str
     """The catalogue edition in which the edge found the category."""
-    place: Place | None
+    place: Place | None = None
     occurred_at: datetime
     description: Sealed | None = None
     contact: Sealed | None = None

@@ -145,8 +145,9 @@ class Audit:
     def _report(self, record: Record, expected: bool) -> None:
         try:
             data = decode_bytes(record.value).data
-        except UndecodableMessage:
-            self.void_records["undecodable report"] += 1
+        except UndecodableMessage as error:
+            where = f"{record.topic}[{record.partition}]@{record.offset}"
+            self._find(1, f"{where}: report {record.headers.get('id')} cannot be read: {error}")
             return
         self.events[data.wire_type] += 1
         if isinstance(data, ReportSubmitted):

@@ -31,7 +31,7 @@ class FileReport(CaseCommand):
     received_at: datetime
     """When the city received the report: the business clock starts here, however late the router was."""
     occurred_at: datetime
-    place: Place | None
+    place: Place | None = None
     terms: CategoryTerms
     route: Route
 
@@ -69,7 +69,7 @@ class DetachReport(OnCase):
     report: str
     reason: str = Field(min_length=1, max_length=200)
     occurred_at: datetime
-    place: Place | None
+    place: Place | None = None
     route: Route
 
 

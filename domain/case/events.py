@@ -59,7 +59,7 @@ class CaseFiled(CaseEvent):
 
     report: ReportOnCase
     occurred_at: datetime
-    place: Place | None
+    place: Place | None = None
     terms: CategoryTerms
     route: Route
     handling_due: datetime
@@ -74,7 +74,7 @@ class ReportAttached(CaseEvent):
 
     report: ReportOnCase
     occurred_at: datetime
-    place: Place | None
+    place: Place | None = None
     rewarded: bool = True
     admitted_by: str | None = None
 
@@ -84,7 +84,7 @@ class ReportHeld(CaseEvent):
 
     report: ReportOnCase
     occurred_at: datetime
-    place: Place | None
+    place: Place | None = None
     terms: CategoryTerms
     route: Route
 
@@ -177,7 +177,7 @@ class CaseClosed(CaseEvent):
     by: str
     reason: str = ""
     on_time: bool
-    first: ReportOnCase | None
+    first: ReportOnCase | None = None
     reward_points: int
     """What the first reporter gets: nothing where the outcome earns nothing."""
     reporters: tuple[str, ...]

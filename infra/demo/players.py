@@ -187,9 +187,9 @@ class Players:
             self._mean(case, event.time, random, (2, 20), person, "DispatchCase", {"unit": random.choice(areas)})
 
     def _completed(self, case: str, standing: Standing, event: Envelope) -> None:
-        random, community = self._random(case, f"inspect {standing.round}"), standing.route.desk.unit
-        chance, person = random.random(), Person(f"i-{community}", Role.INSPECTOR, community)
-        if self._org.level(community) is Level.GRID or chance > 0.97:
+        random, above = self._random(case, f"inspect {standing.round}"), standing.route.ancestors[0]
+        chance, person = random.random(), Person(f"i-{above}", Role.INSPECTOR, above)
+        if chance > 0.97:
             return
         if chance < 0.89:
             self._mean(case, event.time, random, (3, 24), person, "PassInspection", {})
