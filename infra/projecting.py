@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from domain.message import Envelope, UndecodableMessage, decode_bytes
 from projections.outcomes import OutcomeRow
-from projections.projector import Position, apply_batch, create_tables
+from projections.projector import Move, Position, apply_batch, create_tables
 from streams.commit import CommitHead, events_of
 from streams.filter import FAULTS, CommitFilter, Verdict
 from streams.record import Record, Topic
@@ -28,26 +28,18 @@ COMMANDS_OF = {Topic.CASE_EVENTS: Topic.CASE_COMMANDS, Topic.RIDER_EVENTS: Topic
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What some records amount to."""
+    """What some records of one partition amount to."""
 
-    source: Topic
-    partition: int
-    before: Position
-    after: Position
+    move: Move
     events: tuple[Envelope, ...]
     answers: tuple[OutcomeRow, ...]
 
-    def apply(self, connection: Connection) -> None:
-        """Fold it into the read models; raises `PositionMoved`."""
-        apply_batch(
-            connection,
-            self.source,
-            self.partition,
-            before=self.before,
-            after=self.after,
-            events=self.events,
-            answers=self.answers,
-        )
+
+def apply(connection: Connection, batches: Sequence[Batch]) -> None:
+    """Fold batches of several partitions into the read models at once; raises `PositionMoved`."""
+    events = [event for batch in batches for event in batch.events]
+    answers = [answer for batch in batches for answer in batch.answers]
+    apply_batch(connection, [batch.move for batch in batches], events, answers)
 
 
 def batch_of(before: Position, records: Sequence[Record]) -> Batch:
@@ -68,7 +60,7 @@ def batch_of(before: Position, records: Sequence[Record]) -> Batch:
             events += happened
             answers.append(_answer(record, head, happened))
     after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended)
-    return Batch(first.topic, first.partition, before, after, tuple(events), tuple(answers))
+    return Batch(Move(first.topic, first.partition, before, after), tuple(events), tuple(answers))
 
 
 def rebuild(
@@ -82,8 +74,8 @@ def rebuild(
             limit = min(REBUILD_BATCH, end.next_record - place.next_record)
             batch = batch_of(place, read(source, partition, place.next_record, limit))
             with engine.begin() as connection:
-                batch.apply(connection)
-            place = batch.after
+                apply(connection, [batch])
+            place = batch.move.after
 
 
 def _facts(record: Record) -> list[Envelope]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, select
 
@@ -56,31 +56,34 @@ def position(connection: Connection, source: str, partition: int) -> Position:
     return Position(row["next_record"], row["owner"], row["expected"], row["suspended"]) if row else Position()
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A partition's position, before and after a batch."""
+
+    source: str
+    partition: int
+    before: Position
+    after: Position
+
+
 def apply_batch(
-    connection: Connection,
-    source: str,
-    partition: int,
-    *,
-    before: Position,
-    after: Position,
-    events: Sequence[Envelope],
-    answers: Sequence[OutcomeRow] = (),
+    connection: Connection, moves: Sequence[Move], events: Sequence[Envelope], answers: Sequence[OutcomeRow] = ()
 ) -> None:
-    """Apply a batch and move the position from ``before`` to ``after``. Raises `PositionMoved`: roll back and look anew."""
-    if position(connection, source, partition) != before:
-        raise PositionMoved(f"{source}[{partition}] is not at {before.next_record} any more")
+    """Apply a batch, in order within each partition, and move the positions.
+
+    Raises `PositionMoved`, before anything is written: roll back and look anew.
+    """
+    for move in moves:
+        if position(connection, move.source, move.partition) != move.before:
+            raise PositionMoved(f"{move.source}[{move.partition}] is not at {move.before.next_record} any more")
     for read_model in SLICES.values():
         read_model.apply(connection, events)
     outcomes.apply(connection, answers)
-    row = {
-        "source": source,
-        "partition": partition,
-        "next_record": after.next_record,
-        "owner": after.owner,
-        "expected": after.expected,
-        "suspended": after.suspended,
-    }
-    upsert(connection, position_table, [row])
+    upsert(
+        connection,
+        position_table,
+        [{**asdict(move.after), "source": move.source, "partition": move.partition} for move in moves],
+    )
 
 
 def digest(connection: Connection) -> dict[str, str]:

@@ -13,9 +13,11 @@ import logging
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from infra.embedded.clock import Clock, instant_of
@@ -29,6 +31,8 @@ MAX_WAITING_UNITS = 10_000
 """Appends that may wait for the writer; more are told that the log is not available."""
 MAX_GROUP_RECORDS = 1_000
 """Records of one transaction."""
+TAIL_RECORDS = 1_000
+"""Newest records of each partition that are kept in memory: who follows the log reads no file."""
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long a write waits for somebody else's lock on the file."""
 
@@ -164,6 +168,7 @@ class EmbeddedLog:
         self._waiting: queue.Queue[_Unit | None] = queue.Queue(MAX_WAITING_UNITS)
         self._news: dict[tuple[Topic, int], asyncio.Event] = {}
         self._any_news = asyncio.Event()
+        self._tails: dict[tuple[Topic, int], deque[Record]] = {}
         self._remembered_offset = self._reader.clock_offset()
         self._thread = threading.Thread(target=self._write_forever, name="log-writer", daemon=True)
         self._thread.start()
@@ -210,7 +215,11 @@ class EmbeddedLog:
         return 1 if topic in UNPARTITIONED else self.partitions
 
     def read(self, topic: Topic, partition: int, offset: int, limit: int) -> list[Record]:
-        """Up to ``limit`` records from ``offset`` on, in order."""
+        """Up to ``limit`` records from ``offset`` on, in order; the newest ones are still in memory."""
+        tail = self._tails.get((topic, partition))
+        if tail and tail[0].offset <= offset:
+            start = offset - tail[0].offset
+            return list(islice(tail, start, start + limit))
         return self._reader.read(topic, partition, offset, limit)
 
     def position(self, consumer: str, topic: Topic, partition: int) -> tuple[int, str]:
@@ -318,6 +327,11 @@ class EmbeddedLog:
                     self._news[where].set()
         self._any_news.set()
         for unit, placed in zip(units, places, strict=True):
+            for new, place in zip(unit.records, placed, strict=True):
+                tail = self._tails.setdefault((place.topic, place.partition), deque(maxlen=TAIL_RECORDS))
+                tail.append(
+                    Record(place.topic, place.partition, place.offset, place.time, new.key, new.value, new.headers)
+                )
             if not unit.done.done():
                 unit.done.set_result(placed)
 

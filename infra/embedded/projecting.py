@@ -8,11 +8,11 @@ from typing import Protocol
 from sqlalchemy import Engine
 
 from infra.embedded.log import EmbeddedLog
-from infra.projecting import COMMANDS_OF, SOURCES, batch_of
-from projections.projector import Position, create_tables, position
+from infra.projecting import COMMANDS_OF, SOURCES, apply, batch_of
+from projections.projector import Move, Position, create_tables, position
 from streams.record import Record, Topic
 
-MAX_BATCH = 1000
+MAX_BATCH = 250
 """Records of one partition in one transaction."""
 
 
@@ -52,15 +52,17 @@ class Projector:
         """Project until cancelled. Raises `CorruptCommit` and stops there."""
         while True:
             await self._log.wait_for_news(lambda: not self.is_idle)
-            for (source, partition), place in self.positions.items():
-                records = self._log.read(source, partition, place.next_record, MAX_BATCH)
-                if records:
-                    after = await asyncio.to_thread(self._project, place, records)
-                    self.positions[source, partition] = after
-                    listener.moved()
+            news = [
+                (place, records)
+                for (source, partition), place in self.positions.items()
+                if (records := self._log.read(source, partition, place.next_record, MAX_BATCH))
+            ]
+            for move in await asyncio.to_thread(self._project, news):
+                self.positions[Topic(move.source), move.partition] = move.after
+            listener.moved()
 
-    def _project(self, before: Position, records: list[Record]) -> Position:
-        batch = batch_of(before, records)
+    def _project(self, news: list[tuple[Position, list[Record]]]) -> list[Move]:
+        batches = [batch_of(before, records) for before, records in news]
         with self._engine.begin() as connection:
-            batch.apply(connection)
-        return batch.after
+            apply(connection, batches)
+        return [batch.move for batch in batches]

@@ -71,7 +71,7 @@ class Edge:
     keys: KeyStore
 
 
-def edge_of(request: Request) -> Edge:
+def edge_in(request: Request) -> Edge:
     """The application's edge."""
     found = request.app.state.edge
     if not isinstance(found, Edge):
@@ -79,12 +79,19 @@ def edge_of(request: Request) -> Edge:
     return found
 
 
+async def edge_of(request: Request) -> Edge:
+    """`edge_in` as a dependency; a coroutine, because FastAPI sends plain functions to a thread."""
+    return edge_in(request)
+
+
 TheEdge = Annotated[Edge, Depends(edge_of)]
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="`beeline token --role … --unit …` makes one")
 
 
-def actor_of(edge: TheEdge, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Actor:
+async def actor_of(
+    edge: TheEdge, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Actor:
     """Who is asking; a 401 problem where nobody says."""
     headers = {"WWW-Authenticate": 'Bearer realm="beeline"'}
     if credentials is None:

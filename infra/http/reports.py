@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 from domain.message import Actor
 from domain.place import Place
 from domain.policy import COMMANDS, QUERIES
-from infra.http.edge import FreshRead, TheActor, TheEdge, TheWait, edge_of, require
+from infra.http.edge import FreshRead, TheActor, TheEdge, TheWait, edge_in, require
 from infra.http.intake import Intake, ReportIn, Taken
 from infra.http.lookup import report_row, stands_over
 from infra.http.problems import Problem, fields_of, invalid, refused
@@ -82,7 +82,7 @@ def intake_of(request: Request) -> Intake:
     """The application's one intake: it knows which ids are on their way."""
     state = request.app.state
     if not hasattr(state, "intake"):
-        state.intake = Intake(edge_of(request))
+        state.intake = Intake(edge_in(request))
     found = state.intake
     if not isinstance(found, Intake):
         raise TypeError("the application's intake is something else")
