@@ -30,7 +30,7 @@ class DirectoryCommand(Command):
 
 
 class PublishNetPart(DirectoryCommand):
-    """Some units, grids, compounds and workers of a net that is not current yet."""
+    """发布网格 — some units, grids, compounds and workers of a net that is not current yet."""
 
     net: str
     part: int
@@ -72,7 +72,7 @@ class DirectoryEvent(Event):
 
 
 class NetPartPublished(DirectoryEvent):
-    """A part of a net; it counts once the net is activated."""
+    """发布网格 — a part of a net; it counts once the net is activated."""
 
     net: str
     part: int
@@ -95,13 +95,13 @@ class NetActivated(DirectoryEvent):
 
 
 class EditionActivated(DirectoryEvent):
-    """启用目录."""
+    """启用目录 — from here on, the edge finds its categories in this edition; earlier ones stay readable."""
 
     edition: Edition
 
 
 class CalendarActivated(DirectoryEvent):
-    """启用日历."""
+    """启用日历 — from here on, deadlines are computed by this calendar."""
 
     calendar: WorkingCalendar
 

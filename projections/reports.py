@@ -108,6 +108,8 @@ def _apply(row: Row, event: Envelope) -> None:
     row["media"] = row["media"] or []
     row["route_ancestors"] = row["route_ancestors"] or []
     match data:
+        case ReportSubmitted() if row["content"] is not None:
+            return  # the same report, sent again
         case ReportSubmitted():
             fields = data.model_dump(mode="json", exclude={"occurred_at"}, exclude_none=True)
             row.update({name: fields.get(name) for name in _SUBMITTED})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Connection, DateTime, MetaData, Table, delete, select
+from sqlalchemy import JSON, Connection, DateTime, Insert, MetaData, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -44,13 +45,17 @@ Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert whole rows, or replace the ones with the same key."""
-    if not rows:
-        return
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    if rows:
+        connection.execute(_upsert_into(table, connection.dialect.name), list(rows))
+
+
+@cache
+def _upsert_into(table: Table, dialect: str) -> Insert:
+    """Built once a table: building it costs more than running it."""
+    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
     keys = [column.name for column in table.primary_key]
     rest = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
-    statement = insert.on_conflict_do_update(keys, set_=rest) if rest else insert.on_conflict_do_nothing(keys)
-    connection.execute(statement, list(rows))
+    return insert.on_conflict_do_update(keys, set_=rest) if rest else insert.on_conflict_do_nothing(keys)
 
 
 def in_pieces(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from domain.message import Envelope, UndecodableMessage, decode, hash_of, instant_text, split_batch
+from domain.message import CommandRefused, Envelope, UndecodableMessage, decode, hash_of, instant_text, split_batch
 from streams.record import NewRecord, Record, Topic
 
 
@@ -83,6 +83,22 @@ def kind_of(record: Record) -> Kind:
         raise CorruptCommit(record, record.key, f"unknown kind of record {error}") from error
 
 
+def owner_of(opening: Record) -> str:
+    """Who opens; raises `CorruptCommit`."""
+    owner = opening.headers.get("owner", "")
+    if not owner:
+        raise CorruptCommit(opening, opening.key, "an opening without an owner")
+    return owner
+
+
+def next_command_of(reopening: Record) -> int:
+    """Where counting goes on in a command log that was made anew; raises `CorruptCommit`."""
+    offset = reopening.headers.get("next-command", "")
+    if not offset.isdecimal():
+        raise CorruptCommit(reopening, reopening.key, f"{offset!r} is no offset of a command")
+    return int(offset)
+
+
 def head_of(record: Record) -> CommitHead:
     """The headers of a commit; raises `CorruptCommit`."""
     headers = record.headers
@@ -105,17 +121,17 @@ def head_of(record: Record) -> CommitHead:
 def events_of(record: Record) -> tuple[Envelope, ...]:
     """The events of a commit, each checked against its own hash; raises `CorruptCommit`.
 
-    An unknown type raises it too: readers are upgraded first.
+    An unknown type raises it too: readers are upgraded first. Only a refusal bears no hash.
     """
-    events = []
+    events, stream = [], record.key
     try:
         for raw, document in split_batch(record.value):
-            event = decode(document)
-            if event.sequence and hash_of(raw) is None:
-                raise CorruptCommit(record, event.subject, f"event {event.id} does not have the hash that it bears")
-            events.append(event)
-    except UndecodableMessage as error:
-        raise CorruptCommit(record, record.key, str(error)) from error
+            stream = str(document.get("subject", record.key))
+            if hash_of(raw) is None and document.get("type") != CommandRefused.wire_type:
+                raise UndecodableMessage(f"event {document.get('id')} does not have the hash that it bears")
+            events.append(decode(document))
+    except ValueError as error:
+        raise CorruptCommit(record, stream, str(error)) from error
     return tuple(events)
 
 

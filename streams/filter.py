@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from streams.commit import CommitHead, Kind, head_of, kind_of
+from streams.commit import CommitHead, Kind, head_of, kind_of, next_command_of, owner_of
 from streams.record import Record
 
 
@@ -57,10 +57,10 @@ class CommitFilter:
         """Judge the next record; only with `Verdict.APPLIED` do its events count. Raises `CorruptCommit`."""
         kind = kind_of(record)
         if kind is Kind.OWNER_OPENED:
-            self.owner, self.suspended = record.headers["owner"], False
+            self.owner, self.suspended = owner_of(record), False
             return Verdict.OWNER_OPENED, None
         if kind is Kind.REOPENED:
-            self.owner, self.suspended, self.expected = "", False, int(record.headers["next-command"])
+            self.owner, self.suspended, self.expected = "", False, next_command_of(record)
             return Verdict.REOPENED, None
         head = head_of(record)
         if head.owner != self.owner:

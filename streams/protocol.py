@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from domain.directory import Directory
-from domain.message import CommandRefused, Envelope, UndecodableMessage, decode_bytes
+from domain.message import CommandRefused, Envelope, decode_bytes
 from streams.commit import CommitHead, Kind, Outcome, commit_record, events_of
 from streams.filter import FAULTS, CommitFilter, Finding, Verdict
 from streams.processor import Answer, Keyed, Processor, check_chain, fold, step
@@ -27,6 +27,9 @@ K = TypeVar("K")
 logger = logging.getLogger(__name__)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MAX_ERROR_CHARACTERS = 500
+"""Of what a commit's headers and a dead letter say about a command that cannot be read."""
 
 
 class CommandLogMismatch(RuntimeError):
@@ -185,8 +188,8 @@ class PartitionOwner(Generic[K]):
             return None, f"key {record.key!r} does not belong in partition {record.partition}"
         try:
             command = decode_bytes(record.value)
-        except UndecodableMessage as error:
-            return None, str(error)
+        except ValueError as error:
+            return None, str(error)[:MAX_ERROR_CHARACTERS]
         if command.id != record.headers.get("id"):
             return None, "the id in the headers is not the command's"
         return command, ""
@@ -205,6 +208,6 @@ def dead_letter(record: Record, error: str) -> NewRecord:
         "dead-topic": record.topic,
         "dead-partition": str(record.partition),
         "dead-offset": str(record.offset),
-        "dead-error": error[:500],
+        "dead-error": error[:MAX_ERROR_CHARACTERS],
     }
     return NewRecord(Topic.DEAD_LETTERS, 0, record.key, record.value, headers)

@@ -1,6 +1,6 @@
-"""What happened to a case. An event that moves clocks carries the whole set of deadlines that is open after it,
+"""What happened to a case.
 
-so that folding never computes a date.
+An event that moves clocks carries the whole set of deadlines that is open after it, so that folding never computes a date.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class HandlingCompleted(CaseEvent):
 
 
 class InspectionPassed(CaseEvent):
-    """核查通过."""
+    """核查通过 — the inspector found it done."""
 
     by: str
 
@@ -171,7 +171,10 @@ class InspectionFailed(CaseEvent):
 
 
 class CaseClosed(CaseEvent):
-    """结案. ``first`` is the report that earns the main reward; ``on_time`` is judged by the first handling deadline."""
+    """结案 — the case has ended with an outcome.
+
+    ``first`` is the report that earns the main reward; ``on_time`` is judged by the first handling deadline.
+    """
 
     outcome: Outcome
     by: str
@@ -239,7 +242,7 @@ class OutcomeRated(CaseEvent):
 
 
 class NoteAdded(CaseEvent):
-    """备注."""
+    """备注 — somebody added information, for the reporter or for staff only."""
 
     by: str
     text: Sealed

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 
 from domain.message import Role
-from infra.demo.plan import Sighting
-from infra.demo.players import Act, Person
+from infra.city.plan import Sighting
+from infra.city.players import Act, Person
 from infra.identity import Identity
 
 CONNECTIONS = 24

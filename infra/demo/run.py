@@ -17,11 +17,11 @@ from rich.console import Console
 
 from infra.auditing import audit
 from infra.bootstrap import Beeline, Settings, running
+from infra.city.plan import PART_TIME_EVERY, RIDERS, Sighting, plan, rider_id
+from infra.city.players import Players
 from infra.demo.client import Phones
 from infra.demo.ending import show_day, what_next
 from infra.demo.feed import Feed
-from infra.demo.plan import PART_TIME_EVERY, RIDERS, Sighting, plan, rider_id
-from infra.demo.players import Players
 from infra.demo.plot import write_plot
 from infra.demo.tally import Tally
 from infra.demo.view import View

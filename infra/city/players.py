@@ -15,7 +15,7 @@ from domain.case import events as e
 from domain.message import Envelope, Role
 from domain.net import Level, Org, UnitKind
 from domain.routing import UNMAPPED, Route
-from infra.demo.plan import Sighting
+from infra.city.plan import Sighting
 from infra.uuid7 import uuid7_at
 
 SLEEPY_SHARE = 0.12
@@ -69,6 +69,10 @@ class Players:
         self._seed, self._org, self._end = seed, org, end
         self._cases: dict[str, Standing] = {}
         self._acts: list[tuple[Act, str, int]] = []
+
+    def next_instant(self) -> datetime | None:
+        """When somebody next means to act."""
+        return self._acts[0][0].at if self._acts else None
 
     def due(self, now: datetime) -> list[Act]:
         """The acts up to ``now`` that still make sense to the one who meant them."""
