@@ -52,10 +52,11 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
 @cache
 def _upsert_into(table: Table, dialect: str) -> Insert:
     """Built once a table: building it costs more than running it."""
-    insert = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    insert: postgresql.Insert | sqlite.Insert
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     keys = [column.name for column in table.primary_key]
     rest = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
-    return insert.on_conflict_do_update(keys, set_=rest) if rest else insert.on_conflict_do_nothing(keys)
+    return insert.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def in_pieces(keys: Iterable[str]) -> Iterator[list[str]]:

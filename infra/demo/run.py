@@ -31,6 +31,8 @@ from projections.facts import summary
 from streams.record import Topic
 
 FIRST_HOUR, LAST_HOUR = 6, 24
+TICK_MINUTES = 2
+"""Simulated minutes between two looks at the city: what is sent in between goes out together."""
 SAMPLE_MINUTES = 10
 CATCH_UP_SECONDS = 120.0
 MARKER = ".beeline-demo"
@@ -102,7 +104,7 @@ class Day:
         minutes = int((self._end - self._start) / timedelta(minutes=1))
         async with self.phones:
             with self._view.shown():
-                for number in range(1, minutes + 1):
+                for number in range(TICK_MINUTES, minutes + 1, TICK_MINUTES):
                     now = self._start + timedelta(minutes=number)
                     await self._host.step_to(now)
                     self._look()

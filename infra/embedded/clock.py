@@ -6,6 +6,7 @@ and when the log is opened again it goes on from there at the normal rate.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ class Clock:
         self._last = last_micros
         self._offset = offset_micros
         self._standing: int | None = None
+        self._alone = threading.Lock()
 
     @property
     def is_stepped(self) -> bool:
@@ -45,12 +47,14 @@ class Clock:
     @property
     def offset_micros(self) -> int:
         """What the log has to remember: how far this clock is from the machine's."""
-        return self._offset if self._standing is None else self._standing - self._wall()
+        with self._alone:
+            return self._distance()
 
     def now_micros(self) -> int:
         """Now, in microseconds since 1970 UTC; never less than before."""
-        self._last = max(self._last, self._wall() + self._offset if self._standing is None else self._standing)
-        return self._last
+        with self._alone:
+            self._last = max(self._last, self._wall() + self._offset if self._standing is None else self._standing)
+            return self._last
 
     def now(self) -> datetime:
         """Now."""
@@ -58,15 +62,20 @@ class Clock:
 
     def stand_at(self, instant: datetime) -> None:
         """Stop the clock at ``instant``, or where it is already later; from here on it is stepped."""
-        self._standing = max(microseconds(instant), self._last)
+        with self._alone:
+            self._standing = max(microseconds(instant), self._last)
 
     def run(self) -> None:
         """Go on from where the clock stands, at the normal rate."""
-        if self._standing is not None:
-            self._offset, self._standing = self.offset_micros, None
+        with self._alone:
+            self._offset, self._standing = self._distance(), None
 
     def step_to(self, instant: datetime) -> None:
         """Move a stepped clock forward; backward it does not go."""
-        if self._standing is None:
-            raise RuntimeError("the clock runs; only a stepped clock can be moved")
-        self._standing = max(self._standing, microseconds(instant))
+        with self._alone:
+            if self._standing is None:
+                raise RuntimeError("the clock runs; only a stepped clock can be moved")
+            self._standing = max(self._standing, microseconds(instant))
+
+    def _distance(self) -> int:
+        return self._offset if self._standing is None else self._standing - self._wall()

@@ -15,12 +15,13 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
-from infra.embedded.clock import Clock, instant_of
+from infra.embedded.clock import Clock, instant_of, wall_micros
 from infra.embedded.lock import FileLock
 from streams.record import UNPARTITIONED, NewRecord, Record, Topic
 
@@ -46,10 +47,11 @@ CREATE TABLE IF NOT EXISTS position (
     PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
+_REMEMBER_CLOCK = "INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)"
 
 
 class LogUnavailable(RuntimeError):
-    """The log cannot take records now (disk full, file locked, input/output error); nothing was written."""
+    """The log cannot take records now (disk full, file locked, input/output error, closed); nothing was written."""
 
 
 class PartitionsFixed(ValueError):
@@ -154,10 +156,9 @@ class LogReader:
 class EmbeddedLog:
     """The one writing process's log. Use it from one event loop."""
 
-    def __init__(self, folder: Path, lock: FileLock, writer: sqlite3.Connection, clock: Clock) -> None:
+    def __init__(self, lock: FileLock, writer: sqlite3.Connection, reader: LogReader, clock: Clock) -> None:
         self.clock = clock
-        self._lock, self._writer = lock, writer
-        self._reader = LogReader(folder)
+        self._lock, self._writer, self._reader = lock, writer, reader
         self.partitions = self._reader.partitions
         self._ends = {
             (topic, number): self._reader.end(topic, number)
@@ -170,38 +171,54 @@ class EmbeddedLog:
         self._any_news = asyncio.Event()
         self._tails: dict[tuple[Topic, int], deque[Record]] = {}
         self._remembered_offset = self._reader.clock_offset()
+        self._closed = False
         self._thread = threading.Thread(target=self._write_forever, name="log-writer", daemon=True)
         self._thread.start()
 
     @classmethod
-    def open(cls, folder: Path, *, partitions: int | None = None, stepped_from: datetime | None = None) -> EmbeddedLog:
-        """Open or make the log in ``folder``. Raises `LogInUse`, `PartitionsFixed`.
+    def open(
+        cls,
+        folder: Path,
+        *,
+        partitions: int | None = None,
+        stepped_from: datetime | None = None,
+        wall: Callable[[], int] = wall_micros,
+    ) -> EmbeddedLog:
+        """Open or make the log in ``folder``. Raises `LogInUse`, `PartitionsFixed`, `LogUnavailable`.
 
         ``stepped_from`` stops the log's clock there (or later, where the log has gone further) until it is stepped.
+        ``wall`` is the machine's clock, in microseconds since 1970 UTC.
         """
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = FileLock(folder / "log.lock")
-        try:
-            writer = _connect(folder / "log.db", read_only=False)
-            writer.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
-            wanted = partitions or DEFAULT_PARTITIONS
-            writer.execute("INSERT OR IGNORE INTO meta VALUES ('partitions', ?)", (wanted,))
-            reader = LogReader(folder)
-            if partitions is not None and reader.partitions != partitions:
+        with ExitStack() as undo:
+            lock = FileLock(folder / "log.lock")
+            undo.callback(lock.release)
+            try:
+                writer = _connect(folder / "log.db", read_only=False)
+                undo.callback(writer.close)
+                writer.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
+                wanted = partitions or DEFAULT_PARTITIONS
+                writer.execute("INSERT OR IGNORE INTO meta VALUES ('partitions', ?)", (wanted,))
+                reader = LogReader(folder)
+                undo.callback(reader.close)
+            except sqlite3.Error as error:
+                raise LogUnavailable(
+                    f"{folder} 中的日志打不开 · the log in {folder} cannot be opened: {error}"
+                ) from error
+            if partitions not in (None, reader.partitions):
                 raise PartitionsFixed(
                     f"the log in {folder} has {reader.partitions} partitions, and keys hang on them: it cannot have {partitions}"
                 )
-            clock = Clock(offset_micros=reader.clock_offset(), last_micros=reader.last_micros())
-            reader.close()
-        except BaseException:
-            lock.release()
-            raise
-        if stepped_from is not None:
-            clock.stand_at(stepped_from)
-        return cls(folder, lock, writer, clock)
+            clock = Clock(offset_micros=reader.clock_offset(), last_micros=reader.last_micros(), wall=wall)
+            if stepped_from is not None:
+                clock.stand_at(stepped_from)
+            log = cls(lock, writer, reader, clock)
+            undo.pop_all()
+        return log
 
     async def close(self) -> None:
-        """Write what waits, then close."""
+        """Write what waits, then close; from here on nothing is taken."""
+        self._closed = True
         self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
         self._reader.close()
@@ -246,7 +263,15 @@ class EmbeddedLog:
     # -- write ---------------------------------------------------------------
 
     async def append(self, records: Sequence[NewRecord], positions: Sequence[Position] = ()) -> list[Place]:
-        """Write ``records`` and ``positions`` as one; returns when they are safe. Raises `LogUnavailable`: nothing was."""
+        """Write ``records`` and ``positions`` as one; returns when they are safe. Raises `LogUnavailable`: nothing was.
+
+        A caller that is cancelled takes nothing back. Raises `ValueError` for a partition that the topic has not.
+        """
+        for record in records:
+            if (record.topic, record.partition) not in self._ends:
+                raise ValueError(f"{record.topic} has no partition {record.partition}")
+        if self._closed:
+            raise LogUnavailable("日志已关闭 · the log is closed")
         loop = asyncio.get_running_loop()
         unit = _Unit(records, positions, loop.create_future(), loop)
         try:
@@ -270,26 +295,36 @@ class EmbeddedLog:
             units = [unit for unit in group if unit is not None]
             if units:
                 self._write_group(units)
+        self._leave()
+
+    def _leave(self) -> None:
+        """What the next opening finds: where the clock stands, and every record in the one file."""
+        try:
+            self._writer.execute(_REMEMBER_CLOCK, (self.clock.offset_micros,))
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            logger.warning("the log could not be tidied up; no record is lost: %s", error)
 
     def _write_group(self, units: list[_Unit]) -> None:
         """One transaction: all of it, or nothing."""
-        ends = dict(self._committed)
+        ends, clock_offset = dict(self._committed), self.clock.offset_micros
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 places = [self._insert(unit, ends) for unit in units]
-                self._remember_clock()
+                if clock_offset != self._remembered_offset:
+                    self._writer.execute(_REMEMBER_CLOCK, (clock_offset,))
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
-            logger.error("the log could not be written: %s", error)
+        except Exception as error:  # whatever it was: the thread has to live on, or nobody would ever hear again
+            logger.error("the log could not be written: %r", error)
             for unit in units:
                 unit.loop.call_soon_threadsafe(_fail, unit.done, LogUnavailable(str(error)))
             return
-        self._committed = ends
+        self._committed, self._remembered_offset = ends, clock_offset
         units[0].loop.call_soon_threadsafe(self._announce, units, places, ends)
 
     def _insert(self, unit: _Unit, ends: dict[tuple[Topic, int], int]) -> list[Place]:
@@ -311,13 +346,6 @@ class EmbeddedLog:
             [(each.consumer, each.topic, each.partition, each.next_offset, each.memo) for each in unit.positions],
         )
         return places
-
-    def _remember_clock(self) -> None:
-        """How far the clock is from the machine's goes into the log with what it dated."""
-        offset = self.clock.offset_micros
-        if offset != self._remembered_offset:
-            self._writer.execute("INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)", (offset,))
-            self._remembered_offset = offset
 
     def _announce(self, units: list[_Unit], places: list[list[Place]], ends: dict[tuple[Topic, int], int]) -> None:
         for where, end in ends.items():

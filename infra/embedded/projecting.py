@@ -15,6 +15,9 @@ from streams.record import Record, Topic
 MAX_BATCH = 250
 """Records of one partition in one transaction."""
 
+LINGER_SECONDS = 0.02
+"""How long news may gather: one transaction for many records costs little more than one for few."""
+
 
 class Listener(Protocol):
     """Who wants to know that read models have moved."""
@@ -52,6 +55,7 @@ class Projector:
         """Project until cancelled. Raises `CorruptCommit` and stops there."""
         while True:
             await self._log.wait_for_news(lambda: not self.is_idle)
+            await asyncio.sleep(LINGER_SECONDS)
             news = [
                 (place, records)
                 for (source, partition), place in self.positions.items()
