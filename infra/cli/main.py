@@ -19,7 +19,7 @@ from infra.cli.net import net
 from infra.cli.options import DataFolder, fail
 from infra.demo.run import DemoError, DemoOptions, run_demo
 from infra.embedded.lock import LogInUse
-from infra.embedded.log import PartitionsFixed
+from infra.embedded.log import LogUnavailable, PartitionsFixed
 from infra.identity import Identity
 from infra.net.files import NetFileError, read_net
 from infra.schema import write
@@ -73,7 +73,7 @@ def serve(
         chosen = read_net(net_file) if net_file else None
         settings = Settings(data=data, net=chosen, partitions=partitions, poisonous=frozenset(poison or ()))
         asyncio.run(_serve(settings, host, port))
-    except (LogInUse, PartitionsFixed, PortInUse, NetFileError) as error:
+    except (LogInUse, LogUnavailable, PartitionsFixed, PortInUse, NetFileError) as error:
         fail(str(error))
 
 
@@ -112,7 +112,7 @@ def demo(
     )
     try:
         raise typer.Exit(asyncio.run(run_demo(options)))
-    except (DemoError, PortInUse, LogInUse) as error:
+    except (DemoError, LogInUse, LogUnavailable, PortInUse) as error:
         fail(str(error))
 
 
