@@ -192,6 +192,8 @@ class PartitionOwner(Generic[K]):
             return None, str(error)[:MAX_ERROR_CHARACTERS]
         if command.id != record.headers.get("id"):
             return None, "the id in the headers is not the command's"
+        if getattr(command.data, "noun", "") != self.processor.name:
+            return None, f"{command.type} is no command of the {self.processor.name} processor"
         return command, ""
 
     def _decide(self, record: Record, command: Envelope, at: datetime, directory: Directory) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import cos, radians
@@ -32,6 +32,7 @@ LEVEL_NAMES = {
     Level.DISTRICT: "区 district",
     Level.CITY: "市 city",
 }
+STAGE_NAMES = {"dispatch": "派遣 dispatch", "accept": "签收 accept", "handle": "处置 handle", "inspect": "核查 inspect"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,19 @@ def write_plot(path: Path, tally: Tally, directory: Directory, zone: ZoneInfo) -
         ),
         *_flow(Box(70, 120, 510, 270), tally.samples, zone),
         *_ladder(Box(70, 500, 510, 270), tally.samples, zone),
-        *_map(Box(640, 120, 610, 650), tally, directory),
+        *_map(Box(640, 120, 610, 400), tally, directory),
+        *_bars(
+            Box(760, 640, 150, 130),
+            "超时 · deadlines missed",
+            {name: tally.missed[stage] for stage, name in STAGE_NAMES.items()},
+            "#d1495b",
+        ),
+        *_bars(
+            Box(1080, 640, 120, 130),
+            "升级至 · escalated to",
+            {LEVEL_NAMES[level]: tally.escalated[level] for level in LADDER[1:]},
+            "#f78154",
+        ),
         "</svg>",
     ]
     path.write_text("\n".join(parts), encoding="utf-8")
@@ -138,6 +151,18 @@ def _ladder(box: Box, samples: Sequence[Sample], zone: ZoneInfo) -> list[str]:
     return parts
 
 
+def _bars(box: Box, title: str, counts: Mapping[str, int], colour: str) -> list[str]:
+    parts = [_text(box.left - 100, box.top - 14, title, 15, weight="bold")]
+    most = max([1, *counts.values()])
+    for number, (name, count) in enumerate(counts.items()):
+        y = box.top + 12 + 28 * number
+        width = box.width * count / most
+        parts.append(_text(box.left - 8, y + 12, name, 12, anchor="end"))
+        parts.append(f'<rect x="{box.left}" y="{y}" width="{width:.1f}" height="16" fill="{colour}" opacity="0.85"/>')
+        parts.append(_text(box.left + width + 6, y + 13, f"{count:,}", 12))
+    return parts
+
+
 def _map(box: Box, tally: Tally, directory: Directory) -> list[str]:
     org, shapes = directory.org, dict[str, list[Polygon]]()
     for grid in directory.net.grids:
@@ -153,26 +178,21 @@ def _map(box: Box, tally: Tally, directory: Directory) -> list[str]:
         return f"{box.left + (lon - west) * squeeze * scale:.1f},{lower - (lat - south) * scale:.1f}"
 
     parts = [_text(box.left, box.top - 14, "案件分布 · where the cases were", 15, weight="bold")]
-    for code, outline in sorted(outlines.items()):
+    for outline in outlines.values():
         for piece in shapely.get_parts(outline.simplify(0.0005)):
             points = " ".join(at(*point) for point in piece.exterior.coords)
             parts.append(f'<polygon points="{points}" fill="#eef3ee" stroke="#9fb3a5"/>')
-        x, y = at(outline.representative_point().x, outline.representative_point().y).split(",")
-        unit = org.unit(code)
-        parts.append(
-            _text(
-                float(x),
-                float(y),
-                f"{unit.name_zh} {unit.name_en}" if unit else code,
-                12,
-                anchor="middle",
-                fill="#6c7f74",
-            )
-        )
     inside = [(lon, lat, closed) for lon, lat, closed in tally.places if west <= lon <= east and south <= lat <= north]
     for lon, lat, closed in inside:
         x, y = at(lon, lat).split(",")
         parts.append(f'<circle cx="{x}" cy="{y}" r="2" fill="{"#4c956c" if closed else "#d1495b"}" opacity="0.65"/>')
+    for code, outline in sorted(outlines.items()):
+        middle, unit = outline.representative_point(), org.unit(code)
+        x, y = at(middle.x, middle.y).split(",")
+        name = f"{unit.name_zh} {unit.name_en}" if unit else code
+        parts.append(f'<g stroke="{PAPER}" stroke-width="4" paint-order="stroke" stroke-linejoin="round">')
+        parts.append(_text(float(x), float(y), name, 13, weight="bold", anchor="middle"))
+        parts.append("</g>")
     for number, (name, colour) in enumerate((("已结案 closed", "#4c956c"), ("在办 open", "#d1495b"))):
         y_legend = lower + 30 + 20 * number
         parts.append(f'<circle cx="{box.left + 8}" cy="{y_legend - 4}" r="5" fill="{colour}"/>')
