@@ -14,7 +14,7 @@ from shapely.affinity import scale
 from domain.net import Compound, Grid
 
 GAP_METRES = 200.0
-"""A point in no grid goes to the nearest one within this distance (DOMAIN.md section 4)."""
+"""A point in no grid goes to the nearest one within this distance (docs/reference/rules.md)."""
 
 EDGE_DEGREES = 1e-9
 """A point this near to a boundary lies on it: about 0.1 mm."""

@@ -1,4 +1,4 @@
-"""时限 — how long something may take, in one of five kinds of time (DOMAIN.md section 4, 'Clocks')."""
+"""时限 — how long something may take, in one of five kinds of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one table of rights: which roles may ask what, and how far their units reach (DOMAIN.md section 2).
+"""The one table of rights: which roles may ask what, and how far their units reach (docs/reference/rules.md).
 
 The edge checks the role, the case checks the reach; both read this table.
 """

@@ -1,6 +1,6 @@
 """积分账户 — a rider's account: points come from filed cases, and every balance is the sum of its ledger.
 
-An entry is never edited: what has to go back goes back by a compensating entry (DOMAIN: points).
+An entry is never edited: what has to go back goes back by a compensating entry (docs/reference/rules.md).
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def route(directory: Directory, place: Place | None, terms: CategoryTerms) -> Ro
 
     A shared edge goes to the lowest code; a gap of up to 200 m to the nearest grid; everything else to the city dispatch
     desk. An enforcement category goes to the street's team, a dispute inside a compound to the compound's panel
-    (DOMAIN.md section 4, 'Who answers for it').
+    (docs/reference/rules.md).
     """
     if place is None:
         return route_to(directory, directory.org.city_desk, "no_place")

@@ -7,9 +7,11 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import jwt
@@ -81,8 +83,11 @@ class Identity:
                 options={"require": ["exp", "sub", "aud", "iss"]},
             )
             actor = Actor(person=claims["sub"], roles=claims.get("roles", ()), units=claims.get("units", ()))
-        except (jwt.PyJWTError, ValidationError) as error:
-            raise InvalidToken(str(error).split("\n")[0]) from error
+        except jwt.PyJWTError as error:
+            raise InvalidToken(str(error)) from error
+        except ValidationError as error:
+            wrong = ", ".join(".".join(map(str, each["loc"])) for each in error.errors())
+            raise InvalidToken(f"the claims {wrong} are not ours") from error
         if Role.SYSTEM in actor.roles:
             raise InvalidToken("the role 'system' belongs to nobody outside")
         self._verified[token] = (float(claims["exp"]), actor)
@@ -93,14 +98,19 @@ class Identity:
 
 def _load_or_make(path: Path) -> Ed25519PrivateKey:
     if not path.exists():
-        made = Ed25519PrivateKey.generate()
-        draft = path.with_suffix(".new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(path)
+        _make(path)
     key = load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise ValueError(f"{path} holds no Ed25519 key")
     return key
+
+
+def _make(path: Path) -> None:
+    """Write a new key whole or not at all; of several processes that make one at once the first wins."""
+    made = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with NamedTemporaryFile(dir=path.parent, prefix=path.name) as draft:  # mode 0600
+        draft.write(made)
+        draft.flush()
+        os.fsync(draft.fileno())
+        with suppress(FileExistsError):
+            os.link(draft.name, path)

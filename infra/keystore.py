@@ -10,6 +10,12 @@ from threading import Lock
 
 KEY_BYTES = 64
 """AES-SIV with 256 bits takes two keys of 32 bytes."""
+BUSY_TIMEOUT_SECONDS = 1.0
+"""How long a write waits for somebody else's lock on the file: the event loop waits with it."""
+
+
+class KeysUnavailable(RuntimeError):
+    """The file cannot take or lose a key now (disk full, file locked, input/output error); nothing has changed."""
 
 
 class KeyStore:
@@ -17,7 +23,9 @@ class KeyStore:
 
     def __init__(self, path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_SECONDS
+        )
         self._connection.executescript(
             "PRAGMA secure_delete=ON; PRAGMA synchronous=FULL;"
             "CREATE TABLE IF NOT EXISTS person_key (person TEXT PRIMARY KEY, key BLOB NOT NULL) WITHOUT ROWID"
@@ -30,19 +38,27 @@ class KeyStore:
         return self._known.get(person)
 
     def ensure(self, person: str) -> bytes:
-        """The person's key, made now where there is none."""
-        with self._lock:
-            if (known := self._known.get(person)) is None:
-                known = secrets.token_bytes(KEY_BYTES)
-                self._connection.execute("INSERT INTO person_key VALUES (?, ?)", (person, known))
-                self._known[person] = known
-            return known
+        """The person's key, made now where there is none. Raises `KeysUnavailable`."""
+        known = self._known.get(person)
+        if known is None:
+            with self._lock:
+                if (known := self._known.get(person)) is None:
+                    known = secrets.token_bytes(KEY_BYTES)
+                    self._write("INSERT INTO person_key VALUES (?, ?)", person, known)
+                    self._known[person] = known
+        return known
 
     def destroy(self, person: str) -> bool:
-        """删除个人信息 — erase the person everywhere; whether there was something to erase."""
+        """删除个人信息 — erase the person everywhere; whether there was something to erase. Raises `KeysUnavailable`."""
         with self._lock:
-            self._connection.execute("DELETE FROM person_key WHERE person = ?", (person,))
+            self._write("DELETE FROM person_key WHERE person = ?", person)
             return self._known.pop(person, None) is not None
+
+    def _write(self, statement: str, *values: object) -> None:
+        try:
+            self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise KeysUnavailable(str(error)) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -13,7 +13,7 @@ from streams.reactor import Ask, follow
 from streams.record import Topic
 
 CO_REPORT_POINTS = 1
-"""What a later reporter of the same matter gets (DOMAIN: points)."""
+"""What a later reporter of the same matter gets (docs/reference/rules.md)."""
 
 ANONYMOUS = "anonymous"
 """Person ids that begin so belong to nobody who could have an account."""

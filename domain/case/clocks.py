@@ -1,4 +1,4 @@
-"""时限与升级 — the deadlines of a case, and the ladder it climbs when one runs out (DOMAIN.md section 4, 'Clocks', 'The ladder').
+"""时限与升级 — the deadlines of a case, and the ladder it climbs when one runs out.
 
 The handling limit counts from when the city received the report. A missed deadline is recorded once and, in the same commit,
 lifts the case to the next unit, whose own limits count from that moment: never overnight for want of a click, never in a
@@ -43,11 +43,16 @@ def accept_deadline(case: Case, at: datetime, calendar: WorkingCalendar) -> tupl
     return numbered(case.deadline_count, (Stage.ACCEPT, calendar.due(at, limit)))
 
 
-def after_acceptance(case: Case, calendar: WorkingCalendar) -> tuple[Deadline, ...]:
-    """What runs once somebody holds the case: the handling limit of its level."""
+def after_acceptance(case: Case, at: datetime, calendar: WorkingCalendar) -> tuple[Deadline, ...]:
+    """What runs once somebody holds the case: the handling limit of its level, from the escalation.
+
+    At the top of the ladder that limit may be over, and recorded, before anybody accepts: then it runs from now.
+    """
     if running := kept(case, Stage.HANDLE):
         return running
     due = calendar.due(case.escalated_at or case.received_at, case.terms.ladder.handle)
+    if due.at <= at:
+        due = calendar.due(at, case.terms.ladder.handle)
     return numbered(case.deadline_count, (Stage.HANDLE, due))
 
 
@@ -70,15 +75,17 @@ def dispatch_deadline(case: Case, at: datetime, calendar: WorkingCalendar) -> tu
 def redispatched(case: Case, at: datetime, calendar: WorkingCalendar) -> tuple[datetime, tuple[Deadline, ...]]:
     """The first handling deadline and the open deadlines of a case that a dispatcher sends on.
 
-    After a return the handling clock goes on with what was left; a deadline that is over already is followed by the
-    ladder's handling limit from now, because it has been missed and recorded before.
+    A handling clock that runs goes on as it is; after a return it goes on with what was left. One that is over already
+    is followed by the ladder's handling limit from now, because it has been missed and recorded before.
     """
-    handling_due, limits = case.handling_due, case.terms.limits
+    first, limits = Due(case.handling_due, True), case.terms.limits
     if case.handling_left:
-        handling_due = calendar.resume(at, case.handling_left, limits.handle.kind).at
-    running = Due(handling_due, True) if handling_due > at else calendar.due(at, case.terms.ladder.handle)
+        first = calendar.resume(at, case.handling_left, limits.handle.kind)
     accept = calendar.due(at, limits.accept)
-    return handling_due, numbered(case.deadline_count, (Stage.ACCEPT, accept), (Stage.HANDLE, running))
+    if running := tuple(deadline for deadline in kept(case, Stage.HANDLE) if deadline.due > at):
+        return first.at, (*running, *numbered(case.deadline_count, (Stage.ACCEPT, accept)))
+    handle = first if first.at > at else calendar.due(at, case.terms.ladder.handle)
+    return first.at, numbered(case.deadline_count, (Stage.HANDLE, handle), (Stage.ACCEPT, accept))
 
 
 def miss(case: Case, number: int, at: datetime, calendar: WorkingCalendar) -> Decision:

@@ -87,8 +87,7 @@ def _out_of_reach(case: Case, actor: Actor, right: Right) -> Refusal | None:
         case Reach.SUBTREE:
             return None if within else Refusal("OutsideYourUnit", case.owner.unit)
         case Reach.INSPECTION:
-            over = set(case.route.ancestors).intersection(actor.units)
-            return None if over else Refusal("OutsideYourUnit", case.owner.unit)
+            return None if case.may_be_inspected_from(actor.units) else Refusal("OutsideYourUnit", case.owner.unit)
         case Reach.INVOLVED:
             involved = within or actor.person in case.reporters or actor.person == case.holder
             return None if involved else Refusal("OutsideYourUnit", case.owner.unit)
@@ -116,7 +115,7 @@ def _decide_on(cell: Cell, case: Case, ask: c.OnCase, at: datetime, directory: D
         case c.DispatchCase():
             return filing.dispatch(case, ask, at, directory)
         case c.AcceptDispatch():
-            return handling.accept(case, ask, calendar)
+            return handling.accept(case, ask, at, calendar)
         case c.ReleaseDispatch():
             return handling.release(case, ask, at, calendar)
         case c.ReturnDispatch():

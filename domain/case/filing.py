@@ -61,7 +61,7 @@ def file_report(cell: Cell, command: c.FileReport, at: datetime, directory: Dire
 def duplicate_of(cell: Cell, filing: Candidate) -> Case | None:
     """重复 — the nearest open case of the same category within the category's radius and window; ties to the oldest.
 
-    Without coordinates nothing matches (DOMAIN.md section 4, 'Duplicates').
+    Without coordinates nothing matches (docs/reference/rules.md).
     """
     if filing.place is None:
         return None
@@ -183,11 +183,11 @@ def withdraw(cell: Cell, command: c.WithdrawReport, at: datetime) -> Decision:
     person = command.actor.person
     known = cell.reports.get(uuid_of(command.report))
     withdrawn = e.ReportWithdrawn(report=command.report, reporter=person)
-    if known is None:
-        return (Fact(command.report, withdrawn),)
-    if known.reporter != person:
+    held = cell.held.get(command.report)
+    reporter = held.report.reporter if held else known.reporter if known else person
+    if reporter != person:
         return Refusal("NotYourReport", command.report)
-    if known.fate == "held":
+    if held or known is None:
         return (Fact(command.report, withdrawn),)
     if known.fate != "on_case":
         return _already(cell, command.report, wanted="withdrawn")
@@ -230,7 +230,9 @@ def detach(cell: Cell, case: Case, command: c.DetachReport, at: datetime, direct
 
 
 def dispatch(case: Case, command: c.DispatchCase, at: datetime, directory: Directory) -> Decision:
-    """派遣 / 改派 — to the queue of a unit, or to one worker of it."""
+    """派遣 / 改派 — to the queue of a unit, or to one worker of it, never the reporter."""
+    if command.worker in case.reporters:
+        return Refusal("OwnReport", case.id)
     handling_due, deadlines = redispatched(case, at, directory.calendar)
     dispatched = e.CaseDispatched(
         route=command.route,

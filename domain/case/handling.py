@@ -13,13 +13,13 @@ from domain.case.state import Case, Status
 from domain.decision import NOTHING, Decision, Fact, Refusal
 
 MAX_RETURNS = 2
-"""After so many returns the dispatcher's decision binds (DOMAIN.md section 4)."""
+"""After so many returns the dispatcher's decision binds (docs/reference/rules.md)."""
 
 EARNING = frozenset({"resolved", "mediated"})
 """Outcomes that pay the main reward."""
 
 
-def accept(case: Case, command: c.AcceptDispatch, calendar: WorkingCalendar) -> Decision:
+def accept(case: Case, command: c.AcceptDispatch, at: datetime, calendar: WorkingCalendar) -> Decision:
     """签收 — one holder at a time, never the reporter."""
     person = command.actor.person
     if case.status is Status.ACCEPTED:
@@ -28,12 +28,14 @@ def accept(case: Case, command: c.AcceptDispatch, calendar: WorkingCalendar) -> 
         return Refusal("OwnReport", case.id)
     if case.assignee not in (None, person):
         return Refusal("AssignedToAnother", case.id)
-    accepted = e.DispatchAccepted(holder=person, deadlines=clocks.after_acceptance(case, calendar))
+    accepted = e.DispatchAccepted(holder=person, deadlines=clocks.after_acceptance(case, at, calendar))
     return (Fact(case.id, accepted),)
 
 
 def release(case: Case, command: c.ReleaseDispatch, at: datetime, calendar: WorkingCalendar) -> Decision:
-    """释放 — the accept limit runs afresh, the handling limit runs on."""
+    """释放 — by the holder alone: the accept limit runs afresh, the handling limit runs on."""
+    if case.holder != command.actor.person:
+        return Refusal("NotTheHolder", case.id)
     deadlines = (*clocks.kept(case, Stage.HANDLE), *clocks.accept_deadline(case, at, calendar))
     return (Fact(case.id, e.DispatchReleased(holder=command.actor.person, deadlines=deadlines)),)
 

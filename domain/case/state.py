@@ -13,8 +13,9 @@ from typing import Literal
 
 from domain.case import events as e
 from domain.catalogue import CategoryTerms
-from domain.ids import number_of, uuid_of
+from domain.ids import case_id, number_of, uuid_of
 from domain.message import Envelope, Message
+from domain.net import Level
 from domain.place import Place
 from domain.routing import Route, Rung
 
@@ -82,6 +83,12 @@ class Case:
         """Whether one of ``units`` owns the case or stands above its owner."""
         return self.owner.unit in units or not set(units).isdisjoint(self.ancestors_of_owner())
 
+    def may_be_inspected_from(self, units: tuple[str, ...]) -> bool:
+        """核查 — whether one of ``units`` is the community of the case or stands above it."""
+        answering = self.route.unit
+        own = () if answering.level is Level.GRID else (answering.unit,)
+        return not set(units).isdisjoint((*own, *self.route.ancestors))
+
 
 Fate = Literal["held", "on_case", "declined", "withdrawn"]
 
@@ -111,7 +118,8 @@ class Cell:
     def is_archived(self, case: str) -> bool:
         """Whether ``case`` was here once and has left."""
         number = number_of(case)
-        return number is not None and 1 <= number <= self.last_number and case not in self.cases
+        here = number is not None and case == case_id(self.cell, number) and 1 <= number <= self.last_number
+        return here and case not in self.cases
 
     def open_cases(self) -> Iterator[Case]:
         """Cases that are not ended."""
@@ -260,8 +268,10 @@ def _reopened(case: Case) -> Case:
     return replace(
         case,
         status=Status.DISPATCHED,
+        assignee=None,
         holder=None,
         former_holders=frozenset(),
+        handling_left=None,
         completed_at=None,
         window_ends=None,
         escalated_at=None,

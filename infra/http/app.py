@@ -11,7 +11,7 @@ from infra.database import Reads
 from infra.http import commands, queries, reports
 from infra.http.edge import Edge, Node, TheEdge
 from infra.http.limits import BodyLimits
-from infra.http.problems import RETRY_AFTER_SECONDS, install
+from infra.http.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, SCHEMA, install
 from infra.identity import Identity
 from infra.keystore import KeyStore
 
@@ -48,14 +48,28 @@ async def jwks(edge: TheEdge) -> dict[str, Any]:
     return edge.identity.jwks()
 
 
+PROBLEM = {"description": "A problem", "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+class Documented(FastAPI):
+    """Describes its errors as what they are."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI 3.1 document."""
+        if self.openapi_schema is None:
+            super().openapi()["components"]["schemas"]["Problem"] = dict(SCHEMA)
+        return super().openapi()
+
+
 def create_app(node: Node, reads: Reads, identity: Identity, keys: KeyStore) -> FastAPI:
     """The application over one node."""
-    app = FastAPI(
+    app = Documented(
         title="Beeline 蜂线",
         version=version("beeline"),
         summary="网格化治理事件上报 · Issue reporting for grid governance",
         description="Errors are RFC 9457 problems whose `errors` point at the fields. Times are UTC.",
         redoc_url=None,
+        responses={"4XX": PROBLEM, 503: PROBLEM},
     )
     app.state.edge = Edge(node, reads, identity, keys)
     install(app)

@@ -6,19 +6,28 @@ import asyncio
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from domain.case import commands as c
 from domain.ids import cell_of
-from domain.message import Actor, CommandRefused, Envelope, Role
+from domain.message import Actor, Envelope, Role
 from domain.policy import COMMANDS
 from domain.routing import NoSuchUnit, Route, route, route_to
 from domain.sealing import Sealed
 from infra.embedded.log import Place
-from infra.http.edge import DEFAULT_WAIT_SECONDS, Edge, TheActor, TheEdge, TheWait, position_text, require
+from infra.http.edge import (
+    CATCH_UP_SECONDS,
+    DEFAULT_WAIT_SECONDS,
+    Edge,
+    TheActor,
+    TheEdge,
+    TheWait,
+    position_text,
+    require,
+)
 from infra.http.intake import ClientUuid, Input
 from infra.http.lookup import report_row
 from infra.http.problems import Problem, fields_of, invalid, refused, unavailable
@@ -31,8 +40,10 @@ from streams.record import Record, Topic
 
 router = APIRouter(tags=["commands"])
 
-CASE_ID = re.compile(r"^[0-9a-z]{6}-[0-9]{1,12}$")
+CASE_ID = re.compile(r"[0-9a-z]{6}-[0-9]{1,12}")
 MAX_NOTE = 2000
+MAX_EVIDENCE = 20
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class CommandIn(Input):
@@ -51,10 +62,12 @@ class EventOut(BaseModel):
 
 
 class CommandOut(BaseModel):
-    """How a command was answered. ``empty``: there was nothing left to do."""
+    """How a command was answered. ``empty``: there was nothing left to do; ``pending``: nobody knows yet."""
 
     command_id: str
-    outcome: Literal["applied", "empty", "pending"]
+    outcome: Literal["applied", "empty", "refused", "poison", "pending"]
+    reason: str | None = None
+    detail: str | None = None
     events: list[EventOut] = []
     status_url: str
 
@@ -69,7 +82,7 @@ class Nothing(Input):
 class Reasoned(Input):
     """A command with a reason."""
 
-    reason: str = Field(min_length=1, max_length=200)
+    reason: ShortText
 
 
 class DispatchIn(Input):
@@ -88,7 +101,7 @@ class DetachIn(Reasoned):
 class CompleteIn(Input):
     """Evidence by kind, and a remark."""
 
-    evidence: dict[str, str] = Field(default_factory=dict)
+    evidence: dict[ShortText, ShortText] = Field(default_factory=dict, max_length=MAX_EVIDENCE)
     note: str | None = Field(default=None, max_length=MAX_NOTE)
 
 
@@ -155,8 +168,8 @@ async def command_case(
 ) -> CommandOut:
     """对案件操作 — ask something of a case; answers with the outcome, or with 202 and where to look for it."""
     kind, shape = _kind(said, ON_CASE)
-    require(actor, COMMANDS[said.type], said.type)
-    if not CASE_ID.match(case_id):
+    require(actor, COMMANDS[said.type], said.type, at="/type")
+    if not CASE_ID.fullmatch(case_id):
         raise refused("NoSuchCase", case_id)
     fields = {"actor": actor, "case_id": case_id, **await _completed(edge, actor, said, _data(said, shape))}
     return await _ask(edge, said, kind.model_validate(fields), case_id, wait, response)
@@ -168,7 +181,7 @@ async def command_report(
 ) -> CommandOut:
     """对上报操作 — admit, decline or withdraw a report."""
     kind, shape = _kind(said, ON_REPORT)
-    require(actor, COMMANDS[said.type], said.type)
+    require(actor, COMMANDS[said.type], said.type, at="/type")
     data = _data(said, shape)
     row = await report_row(edge, report_id)
     if said.type == "WithdrawReport" and actor.person != row.reporter:
@@ -179,13 +192,20 @@ async def command_report(
     return await _ask(edge, said, kind.model_validate(fields), row.report, wait, response)
 
 
-@router.get("/v1/commands/{command_id}")
-async def command_outcome(command_id: ClientUuid, edge: TheEdge, _: TheActor) -> CommandOut:
-    """结果查询 — how a command was answered; `pending` while nobody knows."""
+@router.get("/v1/commands/{command_id}", responses={202: {"model": CommandOut}})
+async def command_outcome(command_id: ClientUuid, edge: TheEdge, _: TheActor, response: Response) -> CommandOut:
+    """结果查询 — how a command was answered, also where it was refused; 202 while nobody knows, 404 for one never asked."""
     known: OutcomeView | None = await edge.reads.read(outcome_of, command_id)
-    if known is None:
-        return CommandOut(command_id=command_id, outcome="pending", status_url=_status_url(command_id))
-    return _known(known)
+    if known is not None:
+        return _known(known)
+    caught_up = await edge.node.caught_up(CATCH_UP_SECONDS)
+    known = await edge.reads.read(outcome_of, command_id)
+    if known is not None:
+        return _known(known)
+    if caught_up:
+        raise Problem(404, "not-found", f"no command {command_id} was ever taken")
+    response.status_code = 202
+    return _pending(command_id)
 
 
 def _kind(said: CommandIn, known: Mapping[str, tuple[Any, type[Input]]]) -> tuple[Any, type[Input]]:
@@ -263,38 +283,45 @@ async def _ask(
         except TimeoutError:
             response.status_code = 202
             response.headers["Location"] = _status_url(said.id)
-            return CommandOut(command_id=said.id, outcome="pending", status_url=_status_url(said.id))
+            return _pending(said.id)
     return await _answered(edge, said.id, commit, place)
 
 
 async def _answered(edge: Edge, command_id: str, commit: Record, place: Place) -> CommandOut:
-    head = head_of(commit)
-    events = events_of(commit)
+    """The outcome, once whoever reads sees it too; of a command that was repeated, the first one."""
+    head, events = head_of(commit), events_of(commit)
+    if head.outcome in (Outcome.APPLIED, Outcome.EMPTY):
+        await edge.node.projected(place.topic, place.partition, place.offset, DEFAULT_WAIT_SECONDS)
     match head.outcome:
         case Outcome.REFUSED:
-            refusal = next(event.data for event in events if isinstance(event.data, CommandRefused))
-            raise refused(refusal.reason, refusal.detail)
+            raise refused(head.reason, head.detail)
         case Outcome.POISON:
             raise Problem(422, "invalid", f"the command could not be read: {head.reason}")
         case Outcome.EMPTY:
-            await edge.node.projected(place.topic, place.partition, place.offset, DEFAULT_WAIT_SECONDS)
             first: OutcomeView | None = await edge.reads.read(outcome_of, command_id)
             if first is not None:
                 return _known(first)
-    out = [EventOut(type=event.type, subject=event.subject) for event in events]
-    outcome: Literal["applied", "empty"] = "applied" if head.outcome is Outcome.APPLIED else "empty"
-    return CommandOut(command_id=command_id, outcome=outcome, events=out, status_url=_status_url(command_id))
+    return CommandOut(
+        command_id=command_id,
+        outcome=head.outcome.value,
+        events=[EventOut(type=event.type, subject=event.subject) for event in events],
+        status_url=_status_url(command_id),
+    )
 
 
 def _known(known: OutcomeView) -> CommandOut:
-    if known.outcome == Outcome.REFUSED:
-        raise refused(known.reason, known.detail)
     return CommandOut(
         command_id=known.command_id,
-        outcome="applied" if known.outcome == Outcome.APPLIED else "empty",
-        events=[EventOut(type=kind, subject=subject) for kind, subject in known.events],
+        outcome=Outcome(known.outcome).value,
+        reason=known.reason or None,
+        detail=known.detail or None,
+        events=[EventOut(type=kind, subject=subject) for kind, subject in known.events if known.outcome != "refused"],
         status_url=_status_url(known.command_id),
     )
+
+
+def _pending(command_id: str) -> CommandOut:
+    return CommandOut(command_id=command_id, outcome="pending", status_url=_status_url(command_id))
 
 
 def _status_url(command_id: str) -> str:

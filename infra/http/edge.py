@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from asyncio import Future
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -26,10 +27,24 @@ CATCH_UP_SECONDS = 2.0
 """How long a read waits for the read models before it says that something does not exist."""
 DEFAULT_WAIT_SECONDS = 5.0
 MAX_WAIT_SECONDS = 30.0
+AWAITED = frozenset({Topic.REPORT_EVENTS, Topic.CASE_COMMANDS, Topic.RIDER_COMMANDS})
+"""Topics that clients write to."""
+POSITION = re.compile(r"([a-z0-9._]+)/([0-9]{1,4})/([0-9]{1,18})")
+
+
+class Log(Protocol):
+    """What the edge needs of the log beside writing."""
+
+    def end(self, topic: Topic, partition: int) -> int:
+        """The offset that the next record will have."""
 
 
 class Node(Protocol):
     """What the edge needs of its host."""
+
+    @property
+    def log(self) -> Log:
+        """The log itself."""
 
     @property
     def directory(self) -> Directory:
@@ -105,11 +120,12 @@ async def actor_of(
 TheActor = Annotated[Actor, Depends(actor_of)]
 
 
-def require(actor: Actor, right: Right, what: str) -> None:
-    """A 403 problem unless one of the actor's roles has the right."""
+def require(actor: Actor, right: Right, what: str, *, at: str | None = None) -> None:
+    """A 403 problem, which points ``at`` a field, unless one of the actor's roles has the right."""
     if not may_ask(actor, right):
         roles = ", ".join(sorted(role.value for role in right.roles if role is not Role.SYSTEM))
-        raise refused("RoleNotAllowed", f"{what}: {roles or 'nobody'}")
+        errors = [] if at is None else [(at, f"none of your roles may ask for {what}")]
+        raise refused("RoleNotAllowed", f"{what}: {roles or 'nobody'}", errors=errors)
 
 
 def wait_seconds(
@@ -121,7 +137,7 @@ def wait_seconds(
         if name == "respond-async":
             return 0.0
         if name == "wait":
-            if value and not value.strip().isdigit():
+            if value and not value.strip().isdecimal():
                 raise invalid(("/headers/prefer", "wait=N takes whole seconds"))
             return min(float(value or DEFAULT_WAIT_SECONDS), MAX_WAIT_SECONDS)
     return None
@@ -147,11 +163,9 @@ FreshRead = Depends(fresh_read)
 
 
 def _place(text: str, partitions: int) -> tuple[Topic, int, int]:
-    topic, _, rest = text.partition("/")
-    partition, _, offset = rest.partition("/")
-    known = (Topic.REPORT_EVENTS, Topic.CASE_COMMANDS, Topic.RIDER_COMMANDS)
-    if topic in known and partition.isdigit() and offset.isdigit() and int(partition) < partitions:
-        return Topic(topic), int(partition), int(offset)
+    found = POSITION.fullmatch(text)
+    if found is not None and found[1] in AWAITED and int(found[2]) < partitions:
+        return Topic(found[1]), int(found[2]), int(found[3])
     raise invalid(("/headers/beeline-after", "give the Beeline-Position of a write: topic/partition/offset"))
 
 

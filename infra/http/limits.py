@@ -50,7 +50,7 @@ class BodyLimits:
 async def _read(request: Request, receive: Receive) -> bytes | None:
     """The body, or None once it is known to be too large."""
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
         return None
     parts, size, more = [], 0, True
     while more:

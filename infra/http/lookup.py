@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from domain.message import Actor, Role
+from domain.policy import STAFF
 from infra.http.edge import CATCH_UP_SECONDS, Edge
 from infra.http.problems import refused
 from projections.cases import CaseView, case_file
@@ -41,13 +42,28 @@ async def case_row(edge: Edge, identifier: str) -> CaseView:
 
 
 def stands_over(actor: Actor, *units: str | None) -> bool:
-    """Whether one of ``units`` is among the actor's; an administrator's reach is the city."""
-    return Role.ADMINISTRATOR in actor.roles or not set(actor.units).isdisjoint(filter(None, units))
+    """Whether the actor is staff of one of ``units``; an administrator's reach is the city."""
+    if Role.ADMINISTRATOR in actor.roles:
+        return True
+    return not set(STAFF).isdisjoint(actor.roles) and not set(actor.units).isdisjoint(filter(None, units))
+
+
+def works_on(actor: Actor, row: CaseView) -> bool:
+    """Whether the case stands in the actor's units, or in the actor's hands."""
+    return stands_over(actor, row.owner, row.route_unit, *row.ancestors) or actor.person == row.holder
+
+
+async def may_see_report(edge: Edge, actor: Actor, row: ReportView) -> bool:
+    """Its reporter may, and staff where its case stands; while it has none, where it waits."""
+    if actor.person == row.reporter or stands_over(actor, row.route_unit, *row.route_ancestors):
+        return True
+    found = await edge.reads.read(case_file, row.case_id) if row.case_id else None
+    return found is not None and works_on(actor, found)
 
 
 async def may_see_case(edge: Edge, actor: Actor, row: CaseView) -> bool:
     """True for staff who see all of a case, False for its reporters, who see the public part; else a 403 problem."""
-    if stands_over(actor, row.owner, row.route_unit, *row.ancestors) or actor.person == row.holder:
+    if works_on(actor, row):
         return True
     if actor.person in await edge.reads.read(reporters_of, row.case_id):
         return False

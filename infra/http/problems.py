@@ -4,21 +4,50 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from domain.refusals import refusal_text
 from infra.embedded.log import LogUnavailable
+from infra.keystore import KeysUnavailable
 
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+SCHEMA: Mapping[str, Any] = MappingProxyType(
+    {
+        "title": "Problem",
+        "description": "RFC 9457. `reason` names a refusal; `errors` point (RFC 6901) at what is wrong.",
+        "type": "object",
+        "required": ["type", "title", "status", "instance"],
+        "properties": {
+            "type": {"type": "string", "format": "uri", "examples": ["urn:beeline:problem:invalid"]},
+            "title": {"type": "string", "examples": ["内容有误 · the content is not valid"]},
+            "status": {"type": "integer", "examples": [422]},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "examples": ["/v1/reports"]},
+            "reason": {"type": "string", "examples": ["CaseAlreadyClosed"]},
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {
+                        "pointer": {"type": "string", "examples": ["/place/lon"]},
+                        "detail": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
+)
+"""A problem, in JSON Schema."""
 RETRY_AFTER_SECONDS = 5
 MAX_ERRORS = 20
 """Fields named in one problem."""
@@ -66,6 +95,10 @@ REFUSAL_STATUS: Mapping[str, int] = MappingProxyType(
 """What a refusal is in HTTP; every other one is a conflict with the state of the case: 409."""
 
 
+Outage: TypeAlias = LogUnavailable | KeysUnavailable | OperationalError
+OUTAGES = (LogUnavailable, KeysUnavailable, OperationalError)
+
+
 class Problem(Exception):
     """An error that a client can act on. ``errors`` are (JSON pointer, detail)."""
 
@@ -100,15 +133,20 @@ class Problem(Exception):
             **self.more,
         }
 
+    def under(self, prefix: str) -> Problem:
+        """The same problem of a part of a larger request: its pointers begin with ``prefix``."""
+        errors = [(prefix + pointer, detail) for pointer, detail in self.errors]
+        return Problem(self.status, self.kind, self.detail, errors=errors, title=self.title, **self.more)
+
     def response(self, request: Request) -> JSONResponse:
         """As it goes out."""
         return JSONResponse(self.document(request.url.path), self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
-def refused(reason: str, detail: str = "") -> Problem:
+def refused(reason: str, detail: str = "", *, errors: Sequence[tuple[str, str]] = ()) -> Problem:
     """A named refusal."""
     status = REFUSAL_STATUS.get(reason, 409)
-    return Problem(status, reason, detail, title=refusal_text(reason), reason=reason)
+    return Problem(status, reason, detail, errors=errors, title=refusal_text(reason), reason=reason)
 
 
 def invalid(*errors: tuple[str, str]) -> Problem:
@@ -121,6 +159,19 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
 
 
+def outage(error: Outage) -> Problem:
+    """What is behind the edge cannot answer now; nothing was written."""
+    match error:
+        case LogUnavailable():
+            what = f"the log takes nothing now: {error}"
+        case KeysUnavailable():
+            what = f"the key store takes nothing now: {error}"
+        case OperationalError():
+            what = f"the read models cannot be read now: {error.orig}"
+    logger.error("%s", what)
+    return unavailable(what)
+
+
 def pointer(location: Sequence[Any]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
@@ -131,32 +182,47 @@ def fields_of(errors: Sequence[Any], prefix: Sequence[Any] = ()) -> list[tuple[s
     return [(pointer([*prefix, *error["loc"]]), str(error["msg"])) for error in errors[:MAX_ERRORS]]
 
 
+def _within(location: Sequence[Any]) -> list[Any]:
+    """Where a mistake is: pointers go into the body; what lies elsewhere says so (``/query/limit``, ``/headers/prefer``)."""
+    part, *rest = location
+    return rest if part == "body" else ["headers" if part == "header" else part, *rest]
+
+
+async def _problem(request: Request, problem: Problem) -> JSONResponse:
+    return problem.response(request)
+
+
+async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    errors = error.errors()
+    if any(each["type"] == "json_invalid" for each in errors):
+        where = errors[0].get("ctx", {}).get("error", "")
+        return Problem(400, "bad-request", f"JSON: {where}", errors=[("", f"not JSON: {where}")]).response(request)
+    placed = [{**each, "loc": _within(each["loc"])} for each in errors]
+    return invalid(*fields_of(placed)).response(request)
+
+
+async def _http(request: Request, error: HTTPException) -> JSONResponse:
+    kind = _BY_STATUS.get(error.status_code, "bad-request")
+    return Problem(error.status_code, kind, str(error.detail), headers=error.headers).response(request)
+
+
+async def _outage(request: Request, error: Outage) -> JSONResponse:
+    return outage(error).response(request)
+
+
+async def _defect(request: Request, error: Exception) -> JSONResponse:
+    logger.exception("a request failed", exc_info=error)
+    return Problem(500, "internal").response(request)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
-
-    @app.exception_handler(Problem)
-    async def _problem(request: Request, problem: Problem) -> JSONResponse:
-        return problem.response(request)
-
-    @app.exception_handler(RequestValidationError)
-    async def _validation(request: Request, error: RequestValidationError) -> JSONResponse:
-        errors = error.errors()
-        if any(each["type"] == "json_invalid" for each in errors):
-            where = errors[0].get("ctx", {}).get("error", "")
-            return Problem(400, "bad-request", f"JSON: {where}", errors=[("", f"not JSON: {where}")]).response(request)
-        stripped = [{**each, "loc": each["loc"][1:]} for each in errors]
-        return invalid(*fields_of(stripped)).response(request)
-
-    @app.exception_handler(HTTPException)
-    async def _http(request: Request, error: HTTPException) -> JSONResponse:
-        kind = _BY_STATUS.get(error.status_code, HTTPStatus(error.status_code).phrase.lower().replace(" ", "-"))
-        return Problem(error.status_code, kind, str(error.detail), headers=error.headers).response(request)
-
-    @app.exception_handler(LogUnavailable)
-    async def _log(request: Request, error: LogUnavailable) -> JSONResponse:
-        return unavailable(f"the log takes nothing now: {error}").response(request)
-
-    @app.exception_handler(Exception)
-    async def _defect(request: Request, error: Exception) -> JSONResponse:
-        logger.exception("a request failed", exc_info=error)
-        return Problem(500, "internal").response(request)
+    handlers: dict[type[Exception], Any] = {
+        Problem: _problem,
+        RequestValidationError: _validation,
+        HTTPException: _http,
+        **dict.fromkeys(OUTAGES, _outage),
+        Exception: _defect,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)

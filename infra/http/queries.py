@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from domain.case.events import NoteAdded, OutcomeRated
 from domain.catalogue import Visibility
 from domain.message import Role
 from domain.policy import QUERIES, may_ask, reaches
 from infra.http.edge import Edge, FreshRead, TheActor, TheEdge, require
+from infra.http.intake import in_utc
 from infra.http.lookup import case_row, may_see_case
 from infra.http.problems import Problem, invalid, refused
 from infra.sealing import unseal
 from projections.cases import CaseView, TimelineEntry, timeline
 from projections.points import Balance, Entry, Place, balance, board, ledger
 from projections.queues import Cursor, QueueItem, cursor_of, queue
+from projections.reports import reporters_of
 
 router = APIRouter(tags=["queries"])
 
-MONTH = re.compile(r"^(\d{4})-(?:(0[1-9]|1[0-2])|Q([1-4]))$")
+MAX_SEQUENCE = 2**53
+PERIOD = re.compile(r"([0-9]{4})-(?:(0[1-9]|1[0-2])|Q([1-4]))")
+CURSOR = re.compile(r"([0-9T:.+-]{20,32})~(-[1-4])~([0-9a-z-]{8,50})")
+BY_REPORTERS = frozenset({OutcomeRated.wire_type, NoteAdded.wire_type})
+"""Public entries whose author may be a reporter of the case: nobody is told who it was."""
 
 
 class TimelineOut(BaseModel):
@@ -92,11 +100,15 @@ async def get_case(case_id: str, actor: TheActor, edge: TheEdge) -> CaseOut:
     row = await case_row(edge, case_id)
     whole = await may_see_case(edge, actor, row)
     entries = await edge.reads.read(timeline, row.case_id)
-    shown = [_entry(edge, entry, whole) for entry in entries if whole or entry.public]
-    return CaseOut(case=row, synthetic=edge.node.directory.net.synthetic, timeline=shown)
+    hidden = await edge.reads.read(reporters_of, row.case_id)
+    shown = [_entry(edge, entry, whole, hidden) for entry in entries if whole or entry.public]
+    seen = row if whole else row.model_copy(update={"holder": None})
+    return CaseOut(case=seen, synthetic=edge.node.directory.net.synthetic, timeline=shown)
 
 
-def _entry(edge: Edge, entry: TimelineEntry, whole: bool) -> TimelineOut:
+def _entry(edge: Edge, entry: TimelineEntry, whole: bool, hidden: frozenset[str]) -> TimelineOut:
+    """A reporter is not told who worked on the case, and staff are not told who reported it."""
+    by = None if entry.by in hidden or (entry.public and entry.type in BY_REPORTERS) else entry.by
     note = unseal(edge.keys, entry.note, subject=entry.command_id, name="text") if entry.note else None
     return TimelineOut(
         sequence=entry.sequence,
@@ -104,7 +116,7 @@ def _entry(edge: Edge, entry: TimelineEntry, whole: bool) -> TimelineOut:
         type=entry.type,
         zh=entry.text_zh,
         en=entry.text_en,
-        by=entry.by if whole else None,
+        by=by if whole else None,
         note=note,
     )
 
@@ -149,11 +161,11 @@ def _cursor_text(cursor: Cursor) -> str:
 def _cursor(text: str) -> Cursor | None:
     if not text:
         return None
-    try:
-        due, severity, item = text.split("~")
-        return datetime.fromisoformat(due), int(severity), item
-    except ValueError as error:
-        raise invalid(("/query/after", "give the `next` of the page before")) from error
+    found = CURSOR.fullmatch(text)
+    if found is not None:
+        with suppress(ValueError):
+            return in_utc(datetime.fromisoformat(found[1])), int(found[2]), found[3]
+    raise invalid(("/query/after", "give the `next` of the page before"))
 
 
 @router.get("/v1/units/{code}")
@@ -179,7 +191,7 @@ async def get_points(
     actor: TheActor,
     edge: TheEdge,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[int | None, Query(ge=1, description="`next` of the page before")] = None,
+    before: Annotated[int | None, Query(ge=1, le=MAX_SEQUENCE, description="`next` of the page before")] = None,
 ) -> PointsOut:
     """积分 — a rider's balance and ledger; their own, or for an administrator."""
     require(actor, QUERIES["Points"], "Points")
@@ -198,7 +210,7 @@ async def get_board(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> BoardOut:
     """排行榜 — who earned most in a local month or quarter."""
-    parsed = MONTH.match(period)
+    parsed = PERIOD.fullmatch(period)
     if parsed is None:
         raise invalid(("/query/period", "give a month such as 2026-11 or a quarter such as 2026-Q4"))
     year, month, quarter = parsed.groups()

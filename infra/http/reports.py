@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from domain.message import Actor
+from domain.message import Actor, derived_id
 from domain.place import Place
 from domain.policy import COMMANDS, QUERIES
-from infra.http.edge import FreshRead, TheActor, TheEdge, TheWait, edge_in, require
-from infra.http.intake import Intake, ReportIn, Taken
-from infra.http.lookup import report_row, stands_over
-from infra.http.problems import Problem, fields_of, invalid, refused
-from infra.sealing import unseal
-from projections.reports import ReportView, reports_of
+from infra.http.edge import Edge, FreshRead, TheActor, TheEdge, TheWait, edge_in, require
+from infra.http.intake import ContactIn, InstantIn, Intake, ReportIn, Taken
+from infra.http.lookup import may_see_report, report_row
+from infra.http.problems import OUTAGES, Problem, fields_of, invalid, outage, refused, unavailable
+from infra.keystore import KeyStore
+from infra.sealing import ERASED, unseal
+from projections.reports import ReportView, report, reports_of
+from streams.commit import head_of
 from streams.record import Topic
 
 router = APIRouter(tags=["reports"])
 
 MAX_BATCH = 100
+ROUTED = "file"
+"""What the router calls the command that follows from a report."""
 
 
 class ReportTaken(BaseModel):
@@ -50,7 +56,7 @@ class ReportOut(BaseModel):
     case_id: str | None
     reason: str | None
     description: str | None = None
-    contact: dict[str, str] | None = None
+    contact: ContactIn | None = None
     media: tuple[str, ...] = ()
     inspection_round: str | None = None
 
@@ -98,14 +104,15 @@ async def submit_report(
     With `Prefer: wait=N` it answers when the report has been filed, attached or held.
     """
     require(actor, COMMANDS["SubmitReport"], "SubmitReport")
-    taken = await intake_of(request).take(actor, said)
+    if wait:
+        taken, fate = await _and_fate(edge, said.id, intake_of(request).take(actor, said), wait)
+        response.headers["Preference-Applied"] = f"wait={wait:g}"
+    else:
+        taken, fate = await intake_of(request).take(actor, said), None
     response.headers["Location"] = f"/v1/reports/{taken.report}"
     if taken.offset is not None:
         response.headers["Beeline-Position"] = f"{Topic.REPORT_EVENTS}/{taken.partition}/{taken.offset}"
-    if wait and await edge.node.caught_up(wait):
-        row = await report_row(edge, taken.report)
-        return _taken(taken, row.status, row.case_id)
-    return _taken(taken, "received", None)
+    return _taken(taken, fate)
 
 
 @router.post(
@@ -137,11 +144,31 @@ async def submit_batch(request: Request, actor: TheActor) -> BatchOut:
     Takes `{"reports": […]}` or a bare array.
     """
     require(actor, COMMANDS["SubmitReport"], "SubmitReport")
-    intake, results = intake_of(request), []
-    for number, one in enumerate(await _listed(request)):
-        results.append(await _one(intake, actor, one, number))
+    intake = intake_of(request)
+    listed = await _listed(request)
+    results = await asyncio.gather(*(_one(intake, actor, one, number) for number, one in enumerate(listed)))
+    if all(item.status == 503 for item in results):
+        raise unavailable("none of the reports could be taken now")
     accepted = sum(item.report is not None for item in results)
     return BatchOut(accepted=accepted, rejected=len(results) - accepted, results=results)
+
+
+async def _and_fate(edge: Edge, uuid: str, taking: Awaitable[Taken], seconds: float) -> tuple[Taken, ReportView | None]:
+    """Take a report in, and wait at most so long until the read model knows what became of it."""
+    with edge.node.expect(derived_id(uuid, ROUTED)) as answer:
+        taken = await taking
+        known = await edge.reads.read(report, uuid)
+        if known is not None and known.status != "received":
+            return taken, known
+        try:
+            async with asyncio.timeout(seconds):
+                commit = await asyncio.shield(answer)
+                await edge.node.projected(
+                    Topic.CASE_COMMANDS, commit.partition, head_of(commit).command_offset, seconds
+                )
+        except TimeoutError:
+            return taken, known
+        return taken, await edge.reads.read(report, uuid)
 
 
 async def _listed(request: Request) -> list[Any]:
@@ -158,25 +185,26 @@ async def _listed(request: Request) -> list[Any]:
 
 
 async def _one(intake: Intake, actor: Actor, one: Any, number: int) -> BatchItem:
-    where = ("reports", number)
+    where = f"/reports/{number}"
     try:
         said = ReportIn.model_validate(one)
-        return BatchItem(status=202, report=_taken(await intake.take(actor, said), "received", None))
+        return BatchItem(status=202, report=_taken(await intake.take(actor, said), None))
     except ValidationError as error:
-        problem = invalid(*fields_of(error.errors(), where))
+        problem = invalid(*fields_of(error.errors()))
     except Problem as raised:
         problem = raised
-        problem.errors = tuple((f"/reports/{number}{pointer}", detail) for pointer, detail in raised.errors)
-    return BatchItem(status=problem.status, problem=problem.document(f"/v1/reports/batch#/reports/{number}"))
+    except OUTAGES as error:
+        problem = outage(error)
+    return BatchItem(status=problem.status, problem=problem.under(where).document(f"/v1/reports/batch#{where}"))
 
 
-def _taken(taken: Taken, status: str, case_id: str | None) -> ReportTaken:
+def _taken(taken: Taken, fate: ReportView | None) -> ReportTaken:
     return ReportTaken(
         id=taken.report,
         uuid=taken.uuid,
-        status=status,
+        status=fate.status if fate else "received",
         received_at=taken.received_at,
-        case_id=case_id,
+        case_id=fate.case_id if fate else None,
         url=f"/v1/reports/{taken.report}",
     )
 
@@ -185,7 +213,7 @@ def _taken(taken: Taken, status: str, case_id: str | None) -> ReportTaken:
 async def my_reports(
     actor: TheActor,
     edge: TheEdge,
-    before: Annotated[AwareDatetime | None, Query(description="`next` of the page before")] = None,
+    before: Annotated[InstantIn | None, Query(description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Reports:
     """我的上报 — one's own reports, newest first."""
@@ -199,14 +227,13 @@ async def get_report(report_id: str, actor: TheActor, edge: TheEdge) -> ReportOu
     """上报详情 — by the client's UUID or the full id; for its reporter, and for staff in whose units it stands."""
     require(actor, QUERIES["Report"], "Report")
     row = await report_row(edge, report_id)
-    own = row.reporter in (actor.person, f"anonymous-{actor.person}")
-    if not own and not stands_over(actor, row.route_unit, *row.route_ancestors):
+    if not await may_see_report(edge, actor, row):
         raise refused("NotYourReport", row.report)
     return _shown(edge.keys, row, actor)
 
 
-def _shown(keys: Any, row: ReportView, actor: Actor) -> ReportOut:
-    own = row.reporter in (actor.person, f"anonymous-{actor.person}")
+def _shown(keys: KeyStore, row: ReportView, actor: Actor) -> ReportOut:
+    own = actor.person == row.reporter
     contact = unseal(keys, row.contact, subject=row.report, name="contact") if row.contact and own else None
     return ReportOut(
         id=row.report,
@@ -226,7 +253,7 @@ def _shown(keys: Any, row: ReportView, actor: Actor) -> ReportOut:
     )
 
 
-def _contact(text: str | None) -> dict[str, str] | None:
+def _contact(text: str | None) -> ContactIn | None:
     if text is None:
         return None
-    return json.loads(text) if text.startswith("{") else {"erased": text}
+    return ContactIn(name=text) if text == ERASED else ContactIn.model_validate_json(text)

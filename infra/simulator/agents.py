@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
 
@@ -11,13 +12,14 @@ from sqlalchemy import Engine
 
 from domain.directory import Directory
 from domain.message import decode_bytes
-from infra.projecting import SOURCES, apply, batch_of
+from infra.embedded.snapshots import Snapshots
+from infra.projecting import SOURCES, Batch, apply, batch_of
 from infra.simulator.log import MemoryLog
 from projections.projector import Position, create_tables, position
-from streams.commit import events_of
+from streams.commit import CommitHead, events_of
 from streams.filter import CommitFilter, Verdict
 from streams.processor import Processor
-from streams.protocol import PartitionOwner
+from streams.protocol import PartitionOwner, PartitionState
 from streams.reactor import Ask, Reactor
 from streams.record import NewRecord, Record, Topic
 from streams.timer import Timer
@@ -26,16 +28,51 @@ MAX_BATCH = 8
 """Records that an agent takes at once: small, so that faults find every seam."""
 
 
+MAX_PROJECTED = 60
+"""Records of one partition in one transaction of the read models."""
+FORGETTING_SHARE = 0.02
+SNAPSHOT_SHARE = 0.02
+"""Of the steps after which nothing is in flight."""
+FROM_SNAPSHOT_SHARE = 0.3
+"""Of the take-overs; the others fold the partition from its first record."""
+
+
+class Defect(StrEnum):
+    """A mistake that is made on purpose, to see that the audit would find it."""
+
+    NO_FILTER = "owners believe every commit, a former owner's too"
+    POSITION_FIRST = "reactors move their position before they send"
+    ROWS_FORGOTTEN = "the projector moves its position without its rows, once in a while"
+
+
 class World(Protocol):
     """What an agent sees of the simulation."""
 
     log: MemoryLog
     random: Random
     directory: Directory
+    snapshots: Snapshots
+    defect: Defect | None
+
+
+class NoFilter(CommitFilter):
+    """`Defect.NO_FILTER`."""
+
+    def admit(self, record: Record) -> tuple[Verdict, CommitHead | None]:
+        """Whatever it is, it counts."""
+        verdict, head = super().admit(record)
+        if head is None:
+            return verdict, None
+        self.expected = max(self.expected, head.command_offset + 1)
+        return Verdict.APPLIED, head
 
 
 class Agent(Protocol):
     """Something that works in small steps and can die."""
+
+    @property
+    def name(self) -> str:
+        """What is counted when it dies."""
 
     def step(self) -> bool:
         """Do one small thing; False where there was nothing to do."""
@@ -52,6 +89,7 @@ class Owned:
         self.frozen: list[Runner] = []
         self.runner: Runner | None = None
         self._world, self._opened = world, 0
+        self.name = f"{processor.name} owner"
 
     def step(self) -> bool:
         """Open an owner where there is none; let it work."""
@@ -59,17 +97,39 @@ class Owned:
             self._opened += 1
             self.runner = Runner(self._world, self.processor, self.partition, self._opened)
             return True
-        return self.runner.step()
+        worked = self.runner.step()
+        if worked and self.runner.is_settled and self._world.random.random() < SNAPSHOT_SHARE:
+            self.runner.save()
+        return worked
 
     def crash(self) -> None:
         """The owner dies with its batch half written."""
         self.runner = None
 
-    def freeze(self) -> None:
+    def lose(self) -> bool:
+        """One record is lost on its way; the owner writes on for a while until it hears of it, and dies."""
+        if self.runner is None or not self.runner.pending:
+            return False
+        del self.runner.pending[0]
+        for _ in range(2 * MAX_BATCH):
+            self.runner.step()
+        self.runner = None
+        return True
+
+    def double(self) -> bool:
+        """One record arrives twice."""
+        if self.runner is None or not self.runner.pending:
+            return False
+        self.runner.pending.insert(0, self.runner.pending[0])
+        return True
+
+    def freeze(self) -> bool:
         """The owner stops in the middle of its work, and does not know it."""
-        if self.runner is not None:
-            self.frozen.append(self.runner)
-            self.runner = None
+        if self.runner is None:
+            return False
+        self.frozen.append(self.runner)
+        self.runner = None
+        return True
 
     def wake(self) -> bool:
         """A frozen owner goes on as if nothing had happened: it writes what it had decided, and decides more."""
@@ -87,16 +147,25 @@ class Runner:
     def __init__(self, world: World, processor: Processor[Any], partition: int, number: int) -> None:
         self.timer = Timer()
         self._world, self._processor, self._partition = world, processor, partition
-        name = f"{processor.name}-{partition}-{number}"
-        self.owner = PartitionOwner(processor, partition, world.log.partitions_of(processor.commands), name)
-        self._pending: list[NewRecord] = []
+        name, partitions = f"{processor.name}-{partition}-{number}", world.log.partitions_of(processor.commands)
+        self.owner = PartitionOwner(processor, partition, partitions, name, self._known())
+        self.pending: list[NewRecord] = []
+        self._changed: set[str] = set()
         world.log.append(self.owner.opening())
         self._fold()
         place = self.owner.state.filter.expected
         before = world.log.read(processor.commands, partition, place - 1, 1) if place else []
         end = world.log.end(processor.commands, partition)
         self.following = self.owner.resume(end, before[0] if before else None)
+        self.owner.touched.update(self.owner.state.keys)
         self._touch()
+
+    def _known(self) -> PartitionState[Any]:
+        if self._world.defect is Defect.NO_FILTER:
+            return PartitionState(filter=NoFilter())
+        if self._world.random.random() < FROM_SNAPSHOT_SHARE:
+            return self._world.snapshots.load(self._processor, self._partition)
+        return PartitionState()
 
     def _fold(self) -> None:
         while True:
@@ -108,15 +177,17 @@ class Runner:
 
     def step(self) -> bool:
         """Write one record of the batch, or decide the next batch."""
-        if self._pending:
-            self._world.log.append(self._pending.pop(0))
+        if self.pending:
+            written = self._world.log.append(self.pending.pop(0))
+            if written.topic is self._processor.events:
+                self.owner.state.next_record = written.offset + 1
             return True
         commands = self._world.log.read(self._processor.commands, self._partition, self.following, MAX_BATCH)
         for command in commands:
             commitment = self.owner.answer(command, self._world.directory)
-            self._pending.append(commitment.commit)
+            self.pending.append(commitment.commit)
             if commitment.dead_letter is not None:
-                self._pending.append(commitment.dead_letter)
+                self.pending.append(commitment.dead_letter)
         self.following += len(commands)
         self._touch()
         return bool(commands)
@@ -124,12 +195,18 @@ class Runner:
     def _touch(self) -> None:
         for key in sorted(self.owner.touched):
             self.timer.touch(key, self.owner.next_instant(key))
+        self._changed |= self.owner.touched
         self.owner.touched.clear()
+
+    def save(self) -> None:
+        """Take a snapshot; nothing may be in flight."""
+        self._world.snapshots.save(self.owner, self._changed)
+        self._changed.clear()
 
     @property
     def is_settled(self) -> bool:
         """Whether all that was decided is written: only then does the timer look."""
-        return not self._pending
+        return not self.pending
 
     def due(self) -> Iterator[Ask]:
         """What the timer proposes now."""
@@ -151,6 +228,11 @@ class ReactorAgent:
     _sending: list[NewRecord] = field(default_factory=list)
     _after: tuple[int, CommitFilter] | None = None
 
+    @property
+    def name(self) -> str:
+        """See `Agent`."""
+        return self.reactor.name
+
     def step(self) -> bool:
         """Send one command, or move the position, or take the next records."""
         if self._sending:
@@ -166,6 +248,8 @@ class ReactorAgent:
         for record in records:
             self._sending += self._react(record, commits)
         self._after = records[-1].offset + 1, commits
+        if self.world.defect is Defect.POSITION_FIRST:
+            (self.position, self.commits), self._after = self._after, None
         return True
 
     def crash(self) -> None:
@@ -187,6 +271,8 @@ class ReactorAgent:
 class ProjectorAgent:
     """The read models in a database of their own; a crash loses what has not been committed."""
 
+    name = "projector"
+
     def __init__(self, world: World, engine: Engine) -> None:
         self._world, self._engine = world, engine
         create_tables(engine)
@@ -195,20 +281,31 @@ class ProjectorAgent:
         }
 
     def step(self) -> bool:
-        """Project a few records of one partition."""
-        behind = [where for where, place in self.places.items() if place.next_record < self._world.log.end(*where)]
-        if not behind:
+        """Project a few records of every partition that has news."""
+        batches = self._batches()
+        if not batches:
             return False
-        where = self._world.random.choice(behind)
-        limit = self._world.random.randint(1, 5 * MAX_BATCH)
-        records = self._world.log.read(*where, self.places[where].next_record, limit)
-        batch = batch_of(self.places[where], records)
         with self._engine.begin() as connection:
-            apply(connection, [batch])
-        self.places[where] = batch.move.after
+            apply(connection, batches)
+        self.places |= {(Topic(batch.move.source), batch.move.partition): batch.move.after for batch in batches}
         return True
 
     def crash(self) -> None:
-        """Begin again where the database says."""
+        """Die in the middle of a transaction, and begin again where the database says."""
+        with self._engine.connect() as connection:
+            transaction = connection.begin()
+            apply(connection, self._batches())
+            transaction.rollback()
         with self._engine.begin() as connection:
             self.places = {where: position(connection, *where) for where in self.places}
+
+    def _batches(self) -> list[Batch]:
+        random, log = self._world.random, self._world.log
+        batches = [
+            batch_of(place, log.read(*where, place.next_record, random.randint(1, MAX_PROJECTED)))
+            for where, place in self.places.items()
+            if place.next_record < log.end(*where)
+        ]
+        if self._world.defect is Defect.ROWS_FORGOTTEN and random.random() < FORGETTING_SHARE:
+            batches = [replace(batch, events=(), answers=()) for batch in batches]
+        return batches

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from domain.case import commands as c
@@ -85,8 +86,11 @@ class SimulatedEdge:
             fields["case_id"] = subject = thing
             if act.type == "DispatchCase":
                 fields["route"] = route_to(self._world.directory, str(fields.pop("unit")), "dispatcher")
-        command = KINDS[act.type].model_validate(fields)
-        envelope = Envelope(act.id, "/beeline/simulation", subject, act.at, command, act.id)
+        return self.ask(act.id, KINDS[act.type].model_validate(fields), subject, act.at)
+
+    def ask(self, identity: str, command: c.CaseCommand, subject: str, at: datetime) -> NewRecord:
+        """A command about a report or a case."""
+        envelope = Envelope(identity, "/beeline/simulation", subject, at, command, identity)
         return Ask(Topic.CASE_COMMANDS, cell_of(subject), envelope).record(self._world.log.partitions)
 
     def _route(self, report: ReportSubmitted) -> Route:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from heapq import heappop, heappush
+from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,20 +18,22 @@ from domain.catalogue import Edition
 from domain.directory import KEY, Directory, DirectoryCommand, Documents, PublishCalendar, PublishEdition, publication
 from domain.message import Envelope, derived_id
 from domain.net import Net
-from infra.audit import Audit, AuditFinding
+from infra.audit import Audit, AuditFinding, differing
 from infra.city.plan import plan
 from infra.city.players import Players
 from infra.database import open_engine
+from infra.embedded.snapshots import Snapshots
 from infra.holidays import working_calendar
 from infra.net.synthetic import tessellate
 from infra.projecting import rebuild
 from infra.seed import seed_edition
-from infra.simulator.agents import Agent, Owned, ProjectorAgent, ReactorAgent
+from infra.simulator.agents import Agent, Defect, Owned, ProjectorAgent, ReactorAgent
 from infra.simulator.edge import SimulatedEdge
 from infra.simulator.log import MemoryLog
+from infra.simulator.meddlers import Meddlers
 from projections.projector import digest
 from streams.case import CaseProcessor
-from streams.commit import events_of
+from streams.commit import CorruptCommit, events_of
 from streams.directory import DirectoryProcessor
 from streams.filter import CommitFilter, Verdict
 from streams.reactor import Ask
@@ -56,9 +59,11 @@ BOUNDARY = {
 CELL_METRES = 420
 MAX_STEPS = 40
 """Small steps of the machinery between two things that happen outside."""
-FAULT_SHARE = 0.02
-LATE_SHARE, TWICE_SHARE = 0.08, 0.06
-SETTLE_STEPS = 5_000_000
+FAULT_SHARE = 0.01
+LATE_SHARE, TWICE_SHARE, DAMAGED_SHARE = 0.08, 0.06, 0.02
+PROJECTOR_SHARE = 0.004
+"""Of the steps: the read models lag, and take in much at once."""
+MAX_SETTLING_ROUNDS = 100_000
 """Far more than any run needs to come to rest; beyond it something goes round in circles."""
 
 
@@ -100,14 +105,15 @@ def _city() -> tuple[Net, Edition]:
 class Simulation:
     """One seeded run. Everything that happens, happens in `run`, in one thread, by one random generator."""
 
-    def __init__(self, seed: int, days: float) -> None:
-        self.seed, self.days = seed, days
+    def __init__(self, seed: int, days: float, defect: Defect | None) -> None:
+        self.seed, self.days, self.defect = seed, days, defect
         self.random = Random(f"simulation|{seed}")
         zone = ZoneInfo(working_calendar().zone)
-        start = datetime.combine(FIRST_DAY, time(5, 30), zone)
+        start = datetime.combine(FIRST_DAY, time(5, 30), zone).astimezone(UTC)
         self.end = start + timedelta(days=days)
         self.log = MemoryLog(PARTITIONS, start)
         self.directory: Directory = Documents().view()
+        self.snapshots = Snapshots(Path(":memory:"))
         self.faults: Counter[str] = Counter()
         self._directory_owner = Owned(self, DirectoryProcessor(), 0)
         self._publish()
@@ -121,9 +127,10 @@ class Simulation:
         ]
         self._engine = open_engine(None)
         self._projector = ProjectorAgent(self, self._engine)
-        self._agents: list[Agent] = [*self._owned, *self._reactors, self._projector]
+        self._agents: list[Agent] = [*self._owned, *self._reactors]
         self._players = Players(seed, self.directory.org, self.end)
         self._edge = SimulatedEdge(self)
+        self._meddlers = Meddlers(self.random, self._edge)
         self._feed = {number: (0, CommitFilter()) for number in range(PARTITIONS)}
         self._outside: list[tuple[datetime, int, NewRecord]] = []
         self._count = 0
@@ -168,6 +175,10 @@ class Simulation:
         """On its way from outside: now and then late, now and then twice."""
         if record is None:
             return
+        if record.topic is Topic.CASE_COMMANDS and self.random.random() < DAMAGED_SHARE:
+            damaged = replace(record, value=record.value[: self.random.randrange(len(record.value))])
+            self._count += 1
+            heappush(self._outside, (at, self._count, damaged))
         if self.random.random() < LATE_SHARE:
             at += timedelta(minutes=self.random.uniform(1, 240))
         copies = 2 if self.random.random() < TWICE_SHARE else 1
@@ -180,14 +191,22 @@ class Simulation:
 
     def run(self) -> SimulationResult:
         """Live, come to rest, and be audited."""
+        stopped = []
+        try:
+            self._live()
+            self._settle()
+        except CorruptCommit as error:
+            stopped.append(AuditFinding(7, f"a reader stopped: {error}"))
+        return self._result(stopped)
+
+    def _live(self) -> None:
         while (instant := self._next_instant()) is not None and instant < self.end:
             self.log.now = max(self.log.now, instant)
             self._arrive()
             for _ in range(self.random.randint(1, MAX_STEPS)):
                 self._one_step()
             self._watch()
-        self._settle()
-        return self._result()
+        self.log.now = self.end.astimezone(UTC)
 
     def _next_instant(self) -> datetime | None:
         instants = [self._outside[0][0]] if self._outside else []
@@ -203,29 +222,41 @@ class Simulation:
             self.log.append(heappop(self._outside)[2])
         for act in self._players.due(self.log.now):
             self._send(self.log.now, self._edge.command(act))
-        for owned in self._owned:
-            if owned.runner is not None and owned.runner.is_settled:
-                for ask in owned.runner.due():
-                    self.log.append(ask.record(PARTITIONS))
+        self._ask_due()
+
+    def _ask_due(self) -> bool:
+        asks = [
+            ask
+            for owned in self._owned
+            if owned.runner is not None and owned.runner.is_settled
+            for ask in owned.runner.due()
+        ]
+        for ask in asks:
+            self.log.append(ask.record(PARTITIONS))
+        return bool(asks)
 
     def _one_step(self) -> None:
         if self.random.random() < FAULT_SHARE:
             self._fault()
-        self.random.choice(self._agents).step()
+        agent = self._projector if self.random.random() < PROJECTOR_SHARE else self.random.choice(self._agents)
+        agent.step()
 
     def _fault(self) -> None:
-        kind = self.random.choice(("crash", "crash", "freeze", "wake"))
-        if kind == "crash":
-            agent = self.random.choice(self._agents)
-            agent.crash()
-            self.faults[f"crash {type(agent).__name__}"] += 1
-            return
+        kind = self.random.choice(("crash", "crash", "freeze", "wake", "lose", "lose", "double"))
         owned = self.random.choice(self._owned)
-        if kind == "freeze":
-            owned.freeze()
-            self.faults["freeze"] += 1
-        elif owned.wake():
-            self.faults["wake"] += 1
+        match kind:
+            case "crash":
+                agent = self.random.choice([*self._agents, self._projector])
+                agent.crash()
+                self.faults[f"crash {agent.name}"] += 1
+            case "freeze":
+                self.faults[kind] += owned.freeze()
+            case "wake":
+                self.faults[kind] += owned.wake()
+            case "lose":
+                self.faults[kind] += owned.lose()
+            case "double":
+                self.faults[kind] += owned.double()
 
     def _watch(self) -> None:
         """People see what is true: valid commits only."""
@@ -235,6 +266,8 @@ class Simulation:
                 if commits.admit(record)[0] is Verdict.APPLIED:
                     for event in events_of(record):
                         self._players.see(event)
+                        for at, meant in self._meddlers.see(event):
+                            self._send(at, meant)
             self._feed[number] = (offset + len(records), commits)
 
     def _settle(self) -> None:
@@ -242,26 +275,27 @@ class Simulation:
         for owned in self._owned:
             while owned.wake():
                 self.faults["wake"] += 1
-        for _ in range(SETTLE_STEPS):
-            if not [agent for agent in self._agents if agent.step()]:
+        for _ in range(MAX_SETTLING_ROUNDS):
+            busy = [agent for agent in (*self._agents, self._projector) if agent.step()]
+            if not busy and not self._ask_due():
                 return
         raise RuntimeError(f"seed {self.seed} does not come to rest")
 
     # -- afterwards ------------------------------------------------------------
 
-    def _result(self) -> SimulationResult:
+    def _result(self, stopped: list[AuditFinding]) -> SimulationResult:
         audit = Audit()
         for topic in (Topic.REPORT_EVENTS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS, Topic.DIRECTORY_EVENTS):
             for record in self.log.all(topic):
                 audit.see(record)
-        result = audit.result()
+        result = audit.result(self.log.now)
         return SimulationResult(
             seed=self.seed,
             days=self.days,
             events=result.events,
             faults=dict(sorted(self.faults.items())),
             void_records=result.void_records,
-            findings=(*result.findings, *self._unanswered(), *self._read_models()),
+            findings=(*stopped, *result.findings, *self._unanswered(), *self._read_models()),
             digest=self.log.digest(),
         )
 
@@ -280,16 +314,18 @@ class Simulation:
             before, after = digest(live), digest(rebuilt)
         self._engine.dispose()
         fresh.dispose()
-        for name in sorted(before):
-            if before[name] != after[name]:
-                yield AuditFinding(3, f"the read model {name} is not what a fold of the log gives")
+        for name in differing(before, after):
+            yield AuditFinding(3, f"the read model {name} is not what a fold of the log gives")
 
 
-def simulate(seed: int, days: float = 2.0) -> SimulationResult:
-    """Let a seeded city live for ``days``; the same arguments give the same log, byte by byte."""
+def simulate(seed: int, days: float = 2.0, *, defect: Defect | None = None) -> SimulationResult:
+    """Let a seeded city live for ``days``; the same arguments give the same log, byte by byte.
+
+    With a ``defect`` the product is wrong on purpose, and the findings must say so.
+    """
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # thousands of void records are the point here, not news
     try:
-        return Simulation(seed, days).run()
+        return Simulation(seed, days, defect).run()
     finally:
         logging.disable(level)

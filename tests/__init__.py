@@ -1,0 +1,1 @@
+"""Beeline's tests."""
