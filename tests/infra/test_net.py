@@ -1,0 +1,190 @@
+"""Synthetic nets: over any boundary, and over Shenzhen."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapely import Polygon
+from shapely.geometry import shape
+
+from domain.crs import Crs, from_wgs84
+from domain.message import Role
+from domain.net import Level, Net, Org, UnitKind
+from infra.net.check import check
+from infra.net.files import NetFileError, read_net, write_net
+from infra.net.shenzhen import shenzhen
+from infra.net.synthetic import tessellate
+from infra.net.tessellate import BoundaryError
+
+
+def feature(name: str, *ring: tuple[float, float]) -> dict[str, Any]:
+    geometry = {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
+    return {"type": "Feature", "properties": {"name": name}, "geometry": geometry}
+
+
+def collection(*features: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "features": list(features)}
+
+
+NORTH = feature("North", (8.50, 47.36), (8.56, 47.36), (8.55, 47.40), (8.51, 47.41))
+SOUTH = feature("South", (8.50, 47.33), (8.56, 47.34), (8.56, 47.36), (8.50, 47.36))
+
+
+def shapes_of(net: Net) -> list[Polygon]:
+    return [Polygon(grid.rings[0], grid.rings[1:]) for grid in net.grids]
+
+
+def test_grids_cover_the_boundary_without_gaps_or_overlaps() -> None:
+    net = tessellate(collection(NORTH, SOUTH), 400)
+    shapes = shapes_of(net)
+    boundary = shapely.union_all([shape(NORTH["geometry"]), shape(SOUTH["geometry"])])
+    covered = shapely.union_all(shapes)
+    assert sum(each.area for each in shapes) == pytest.approx(covered.area, rel=1e-6)
+    assert covered.symmetric_difference(boundary).area / boundary.area < 1e-4
+
+
+def test_no_grid_is_a_sliver_and_none_is_broken() -> None:
+    shapes = shapes_of(tessellate(collection(NORTH, SOUTH), 400))
+    typical = sorted(each.area for each in shapes)[len(shapes) // 2]
+    assert min(each.area for each in shapes) > 0.09 * typical
+    assert all(each.is_valid for each in shapes)
+
+
+def test_the_same_boundary_gives_the_same_net_to_the_version() -> None:
+    assert tessellate(collection(NORTH), 500).version == tessellate(collection(NORTH), 500).version
+    assert tessellate(collection(NORTH), 500).version != tessellate(collection(NORTH), 501).version
+
+
+def test_every_grid_has_an_owner_and_a_ladder_up_to_the_city() -> None:
+    net = tessellate(collection(NORTH, SOUTH), 300, name="Zurich")
+    org, people = Org(net.units), {worker.person: worker for worker in net.workers}
+    for grid in net.grids:
+        assert people[grid.owner].units == (grid.code,)
+        assert people[grid.owner].roles == (Role.GRID_WORKER,)
+        levels = [org.level(code) for code in org.ladder(grid.code)]
+        assert levels == [Level.COMMUNITY, Level.STREET, Level.DISTRICT, Level.CITY]
+
+
+def test_districts_are_the_features_and_everything_made_up_says_so() -> None:
+    net = tessellate(collection(NORTH, SOUTH), 400)
+    assert net.synthetic
+    districts = [unit.name_zh for unit in net.units if unit.level is Level.DISTRICT and unit.kind is UnitKind.AREA]
+    assert districts == ["North", "South"]
+    made_up = [unit for unit in net.units if unit.level in (Level.GRID, Level.COMMUNITY, Level.STREET)]
+    assert all("合成" in unit.name_zh and "synthetic" in unit.name_en for unit in made_up)
+
+
+def test_where_features_overlap_the_first_one_has_the_ground() -> None:
+    twin = feature("Twin", (8.50, 47.36), (8.60, 47.36), (8.60, 47.41), (8.51, 47.41))
+    shapes = shapes_of(tessellate(collection(NORTH, twin), 500))
+    assert sum(each.area for each in shapes) == pytest.approx(shapely.union_all(shapes).area, rel=1e-6)
+
+
+@settings(max_examples=15)
+@given(
+    st.tuples(st.floats(-170, 170), st.floats(-70, 70)),
+    st.floats(0.03, 0.05),
+    st.floats(0.03, 0.05),
+    st.integers(250, 900),
+)
+def test_any_triangle_on_earth_is_covered(
+    corner: tuple[float, float], width: float, height: float, cell_metres: int
+) -> None:
+    lon, lat = corner
+    triangle = feature("T", (lon, lat), (lon + width, lat), (lon, lat + height))
+    net = tessellate(collection(triangle), cell_metres)
+    boundary = shape(triangle["geometry"])
+    covered = shapely.union_all(shapes_of(net))
+    assert covered.symmetric_difference(boundary).area / boundary.area < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("document", "cell_metres", "says"),
+    [
+        ({"hello": 1}, 100, "FeatureCollection"),
+        ([], 100, "GeoJSON"),
+        (
+            collection({"type": "Feature", "properties": {}, "geometry": {"type": "Point", "coordinates": [1, 2]}}),
+            100,
+            "feature 1",
+        ),
+        (collection({"type": "Feature", "properties": {}, "geometry": None}), 100, "feature 1"),
+        (collection(NORTH, feature("Bow", (0, 0), (1, 1), (1, 0), (0, 1))), 100, "feature 2 (Bow): Self-intersection"),
+        (collection(feature("Far", (500000, 4), (500100, 4), (500100, 9))), 100, "WGS-84"),
+        (collection(NORTH), 1, "--cell-metres"),
+        (collection(NORTH), 1_000_000, "smaller --cell-metres"),
+    ],
+)
+def test_a_boundary_that_cannot_be_cut_is_named(document: object, cell_metres: float, says: str) -> None:
+    with pytest.raises(BoundaryError) as caught:
+        tessellate(document, cell_metres)
+    assert says in str(caught.value)
+
+
+def test_a_net_comes_back_from_its_file(tmp_path: Path) -> None:
+    net = tessellate(collection(NORTH), 800)
+    for name in ("net.json", "net.json.gz"):
+        write_net(net, tmp_path / name)
+        assert read_net(tmp_path / name) == net
+    (tmp_path / "broken.json").write_text(json.dumps({"units": 3}))
+    with pytest.raises(NetFileError, match="net tessellate"):
+        read_net(tmp_path / "broken.json")
+    with pytest.raises(NetFileError, match="cannot be read"):
+        read_net(tmp_path / "missing.json")
+
+
+def test_a_check_names_what_is_wrong() -> None:
+    net = tessellate(collection(NORTH), 800)
+    assert check(net).faults == ()
+    orphan = net.units[-1].model_copy(update={"parent": "nowhere"})
+    unowned = net.grids[0].model_copy(update={"owner": ""})
+    broken = net.model_copy(
+        update={"units": (*net.units[:-1], orphan, net.units[0]), "grids": (unowned, *net.grids[1:])}
+    )
+    faults = "\n".join(check(broken).faults)
+    assert f"unit {orphan.code}: its parent nowhere does not exist" in faults
+    assert f"unit {net.units[0].code} is there 2 times" in faults
+    assert f"grid {unowned.code}: its owner (nobody)" in faults
+
+
+@pytest.fixture(scope="module")
+def city() -> Net:
+    return shenzhen()
+
+
+def test_shenzhen_has_its_units_and_about_20_000_synthetic_grids(city: Net) -> None:
+    counts = Counter(unit.level for unit in city.units if unit.kind is UnitKind.AREA)
+    assert (counts[Level.CITY], counts[Level.DISTRICT], counts[Level.COMMUNITY]) == (1, 9, 788)
+    assert counts[Level.STREET] == 74 + 5  # streets and special zones
+    assert 19_000 <= len(city.grids) <= 21_000
+    assert city.synthetic
+    assert Org(city.units).city_desk == "440300000000-desk"
+
+
+def test_a_grid_of_shenzhen_begins_with_the_code_of_its_community(city: Net) -> None:
+    parents = {unit.code: unit.parent for unit in city.units}
+    assert all(grid.code.startswith(str(parents[grid.code])) and len(grid.code) == 15 for grid in city.grids)
+
+
+def test_shenzhen_lies_where_an_independent_outline_says_and_not_where_gcj02_would_put_it(city: Net) -> None:
+    data = os.environ.get("BEELINE_TEST_DATA")
+    if not data:
+        pytest.skip("set BEELINE_TEST_DATA to the folder of shenzhen_districts10_wgs84.geojson")
+    document = json.loads((Path(data) / "shenzhen_districts10_wgs84.geojson").read_text())
+    outline = shapely.union_all([shape(each["geometry"]).buffer(0) for each in document["features"]])
+    covered = shapely.union_all(shapes_of(city))
+    shifted = shapely.transform(covered, lambda points: [from_wgs84(lon, lat, Crs.GCJ02) for lon, lat in points])
+
+    def agreement(area: shapely.Geometry) -> float:
+        return float(area.intersection(outline).area / area.union(outline).area)
+
+    assert agreement(covered) > 0.85
+    assert agreement(covered) > agreement(shifted)
