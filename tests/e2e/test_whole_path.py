@@ -196,13 +196,13 @@ def test_a_queue_is_read_page_by_page(town: Town) -> None:
 
 def test_a_repeated_command_id_gives_the_first_answer(town: Town) -> None:
     case, grid = town.filed()
-    worker, command = town.staff(Role.GRID_WORKER, grid), town.uuid()
-    first = town.ask(case, "AcceptDispatch", worker, command_id=command)
+    worker, accept = town.staff(Role.GRID_WORKER, grid), {"id": town.uuid(), "type": "AcceptDispatch"}
+    first = town.command(case, worker, accept)
     town.done(case, "CompleteHandling", worker, evidence=PHOTO)
-    again = town.ask(case, "AcceptDispatch", worker, command_id=command)
+    again = town.command(case, worker, accept)
     assert first.body["outcome"] == "applied"
     assert (again.status, again.body) == (first.status, first.body)
-    assert town.get(f"/v1/commands/{command}", worker).body == first.body
+    assert town.get(f"/v1/commands/{accept['id']}", worker).body == first.body
     assert town.case(case)["case"]["status"] == "completed"
 
 
@@ -282,7 +282,7 @@ def test_commands_on_unknown_and_ended_cases_are_refused_by_name(town: Town) -> 
 def test_a_bad_command_is_pointed_at(town: Town, command: dict[str, object], pointer: str) -> None:
     everybody = town.server.token("everybody", *(role for role in Role if role is not Role.SYSTEM))
     body = {"id": town.uuid(), "type": "AcceptDispatch", **command}
-    answer = town.server.ask("POST", "/v1/cases/ws0000-1/commands", body, token=everybody)
+    answer = town.command("ws0000-1", everybody, body)
     assert (answer.status, pointers(answer)) == (422, [pointer])
 
 
@@ -342,6 +342,9 @@ def test_without_a_valid_token_nothing_is_taken(town: Town) -> None:
 # -- the machine fails -----------------------------------------------------------------------------------------------
 
 
+Failing = Callable[[Server], AbstractContextManager[None]]
+
+
 @contextmanager
 def locked(server: Server) -> Iterator[None]:
     """Another program holds the log's file."""
@@ -362,15 +365,14 @@ def full_disk(server: Server) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("failing", [locked, full_disk])
-def test_a_log_that_cannot_be_written_is_a_503_and_nothing_half_written(
-    server: Server, failing: Callable[[Server], AbstractContextManager[None]]
-) -> None:
+def test_a_log_that_cannot_be_written_is_a_503_and_nothing_half_written(server: Server, failing: Failing) -> None:
     server.start()
     town = Town(server)
     case, grid = town.filed()
-    worker, command, report = town.staff(Role.GRID_WORKER, grid), town.uuid(), town.report()
+    worker, report = town.staff(Role.GRID_WORKER, grid), town.report()
+    accept = {"id": town.uuid(), "type": "AcceptDispatch"}
     with failing(server):
-        for answer in (town.send(report), town.ask(case, "AcceptDispatch", worker, command_id=command)):
+        for answer in (town.send(report), town.command(case, worker, accept)):
             assert answer.status == 503, answer
             assert int(answer.headers["retry-after"]) > 0
             assert answer.headers["content-type"] == "application/problem+json"
@@ -379,5 +381,5 @@ def test_a_log_that_cannot_be_written_is_a_503_and_nothing_half_written(
         assert time.monotonic() < deadline, "the server does not recover"
         time.sleep(0.1)
     assert town.submit(report)["status"] == "filed"
-    assert town.ask(case, "AcceptDispatch", worker, command_id=command).body["outcome"] == "applied"
+    assert town.command(case, worker, accept).body["outcome"] == "applied"
     assert town.case(case)["case"]["version"] == 3

@@ -99,9 +99,11 @@ class Town:
         assert answer.status == 200, answer
         return dict(answer.body)
 
-    def ask(self, case: str, kind: str, token: str, /, *, command_id: str = "", **data: object) -> Answer:
-        body = {"id": command_id or self.uuid(), "type": kind, "data": data}
+    def command(self, case: str, token: str, body: object) -> Answer:
         return self.post(f"/v1/cases/{case}/commands", body, token)
+
+    def ask(self, case: str, kind: str, token: str, **data: object) -> Answer:
+        return self.command(case, token, {"id": self.uuid(), "type": kind, "data": data})
 
     def done(self, case: str, kind: str, token: str, **data: object) -> list[str]:
         """Ask something that must happen; the short names of the events."""
