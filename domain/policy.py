@@ -74,8 +74,6 @@ QUERIES: dict[str, Right] = {
     "Queue": _right(Reach.OWNER_UNIT, Role.ADMINISTRATOR, *STAFF),
     "QueueOfSubtree": _right(Reach.SUBTREE, Role.ADMINISTRATOR, Role.DISPATCHER, Role.SUPERVISOR, Role.INSPECTOR),
     "Points": _right(Reach.OWN, Role.REPORTER, Role.PART_TIME_WORKER, Role.ADMINISTRATOR),
-    "Board": _right(Reach.ANYWHERE, *Role),
-    "ReporterIdentity": _right(Reach.SUBTREE, Role.DISPATCHER),
 }
 """Questions by name."""
 

@@ -140,11 +140,15 @@ def case_file(
 
 def _show(found: CaseView, entries: list[TimelineEntry]) -> None:
     console = Console()
-    console.print(f"[bold]{found.case_id}[/bold]  {found.name_zh} · {found.name_en}  [yellow]{found.status}[/yellow]")
+    console.print(
+        f"[bold]{found.case_id}[/bold]  {found.name_zh} · {found.name_en}  [yellow]{found.status}[/yellow]",
+        soft_wrap=True,
+    )
     console.print(
         f"负责 owner {found.owner} ({found.owner_level})  处置人 holder {found.holder or '-'}  "
         f"上报 reports {found.reports}  处置时限 handling due {_local(found.handling_due)}",
         highlight=False,
+        soft_wrap=True,
     )
     for deadline in found.deadlines:
         sure = "" if deadline.certain else "  (节假日表以外 · beyond the holiday table)"

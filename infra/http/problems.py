@@ -179,7 +179,10 @@ def pointer(location: Sequence[Any]) -> str:
 
 def fields_of(errors: Sequence[Any], prefix: Sequence[Any] = ()) -> list[tuple[str, str]]:
     """Pydantic's errors as (pointer, detail)."""
-    return [(pointer([*prefix, *error["loc"]]), str(error["msg"])) for error in errors[:MAX_ERRORS]]
+    return [
+        (pointer([*prefix, *error["loc"]]), str(error["msg"]).removeprefix("Value error, "))
+        for error in errors[:MAX_ERRORS]
+    ]
 
 
 def _within(location: Sequence[Any]) -> list[Any]:

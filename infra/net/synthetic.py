@@ -118,10 +118,9 @@ def tessellate(document: object, cell_metres: float, *, name: str = "", progress
         if number > 99:
             raise BoundaryError(f"{len(features)} features, and a city has at most 99 districts: join some")
         if pieces:
-            label = name_of(feature[0])
-            _district(
-                builder, city, f"{CITY}{number:02d}", label or f"第{number}区", label or f"District {number}", pieces
-            )
+            zh = name_of(feature[0]) or f"第{number}区"
+            en = str(feature[0].get("name_en") or (zh if zh.isascii() else f"District {number}"))
+            _district(builder, city, f"{CITY}{number:02d}", zh, en, pieces)
     return builder.net(title, name or "Synthetic city")
 
 

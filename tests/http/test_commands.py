@@ -29,7 +29,8 @@ async def accepted(city: City) -> tuple[str, str, str]:
 
 
 async def status_of(city: City, case_id: str) -> str:
-    """Where the case stands."""
+    """Where the case stands, once the read models have heard of it."""
+    assert await city.node.host.caught_up(5)
     administrator = city.token("root", Role.ADMINISTRATOR)
     return str((await city.get(f"/v1/cases/{case_id}", administrator)).body["case"]["status"])
 

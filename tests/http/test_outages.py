@@ -1,0 +1,90 @@
+"""When something behind the edge is missing: 503, when to come back, nothing half written, and then it goes on."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from domain.message import Role
+from infra.bootstrap import Beeline, Settings
+from infra.database import Reads, open_engine
+from infra.embedded.host import Host
+from infra.embedded.log import EmbeddedLog
+from infra.embedded.projecting import Projector
+from infra.embedded.snapshots import Snapshots
+from infra.http.app import create_app
+from infra.identity import Identity
+from infra.keystore import KeyStore
+from streams.record import Topic
+from tests.http.city import NET, City, city_in
+
+
+def foreign_lock(path: Path) -> sqlite3.Connection:
+    """Somebody else's write lock on a file."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    return connection
+
+
+async def test_a_locked_log_takes_nothing_and_says_when_to_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.embedded.log.BUSY_TIMEOUT_SECONDS", 0.05)
+    async with city_in(tmp_path) as city:
+        case_id, report, other = await city.filed(), city.report(), city.report()
+        worker = city.staff(Role.GRID_WORKER, await city.unit_of(case_id))
+        log = city.node.host.log
+        ends = [log.end(topic, n) for topic in (Topic.REPORT_EVENTS, Topic.CASE_COMMANDS) for n in range(4)]
+        lock = foreign_lock(tmp_path / "log.db")
+        for answer in (
+            await city.post("/v1/reports", report, city.rider()),
+            await city.post("/v1/reports/batch", {"reports": [report, other]}, city.rider()),
+            await city.ask(case_id, "AcceptDispatch", worker),
+        ):
+            assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+            assert answer.body["type"] == "urn:beeline:problem:unavailable"
+        assert [log.end(topic, n) for topic in (Topic.REPORT_EVENTS, Topic.CASE_COMMANDS) for n in range(4)] == ends
+        lock.execute("ROLLBACK")
+        assert (await city.submit(report))["status"] == "filed"
+        assert (await city.ask(case_id, "AcceptDispatch", worker)).status == 200
+        lock.close()
+
+
+async def test_without_a_key_for_a_new_person_nothing_reaches_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.keystore.BUSY_TIMEOUT_SECONDS", 0.05)
+    async with city_in(tmp_path) as city:
+        await city.submit(city.report(), city.rider("known"))
+        report, lock = city.report(), foreign_lock(tmp_path / "keys.db")
+        answer = await city.post("/v1/reports", report, city.rider("new"))
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+        batch = await city.post("/v1/reports/batch", [report, city.report(description=None)], city.rider("new"))
+        assert [item["status"] for item in batch.body["results"]] == [503, 202]
+        assert (await city.post("/v1/reports", city.report(), city.rider("known"))).status == 202
+        lock.execute("ROLLBACK")
+        assert (await city.post("/v1/reports", report, city.rider("new"))).status == 202
+        lock.close()
+
+
+async def test_a_node_without_a_net_takes_nothing_yet(tmp_path: Path) -> None:
+    log, snapshots = EmbeddedLog.open(tmp_path), Snapshots(tmp_path / "snapshots.db")
+    engine = open_engine(tmp_path / "read.db")
+    host = Host(log, snapshots, Projector(log, engine))
+    reads, identity, keys = Reads(engine), Identity(tmp_path), KeyStore(tmp_path / "keys.db")
+    node = Beeline(Settings(tmp_path), host, reads, identity, keys, create_app(host, reads, identity, keys))
+    city = City(node)
+    ready = await city.get("/readyz")
+    assert (ready.status, ready.headers["retry-after"], ready.body["status"]) == (503, "5", "waiting")
+    assert ready.body["problems"]
+    assert (await city.get("/healthz")).status == 200
+    for answer in (
+        await city.post("/v1/reports", city.report(), city.rider()),
+        await city.ask("ws10k8-1", "AcceptDispatch", city.staff(Role.GRID_WORKER, NET.grids[0].code)),
+    ):
+        assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    for closing in (reads, engine.dispose, snapshots, keys):
+        closing() if callable(closing) else closing.close()
+    await log.close()
