@@ -204,7 +204,7 @@ class Audit:
 
     def _settle(self, uuid: str, fate: str, where: str) -> None:
         known = self._fates.get(uuid)
-        if known not in (None, "withdrawn") and (known, fate != "held") != ("held", True):
+        if not (known in (None, "withdrawn") or (known == "held" and fate != "held")):
             self._find(1, f"{where}: report {uuid} is in {known} and in {fate}")
         if uuid not in self._accepted:
             self._find(1, f"{where}: report {uuid} is in {fate}, but was never accepted")

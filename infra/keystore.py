@@ -11,7 +11,7 @@ from threading import Lock
 KEY_BYTES = 64
 """AES-SIV with 256 bits takes two keys of 32 bytes."""
 BUSY_TIMEOUT_SECONDS = 1.0
-"""How long a write waits for somebody else's lock on the file: the event loop waits with it."""
+"""How long a write waits for somebody else's lock on the file."""
 
 
 class KeysUnavailable(RuntimeError):

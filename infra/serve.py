@@ -45,7 +45,7 @@ async def listening(app: FastAPI, host: str, port: int) -> AsyncIterator[asyncio
     server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has only the flag)
             await asyncio.sleep(0.01)
         yield task
     finally:

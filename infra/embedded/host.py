@@ -35,6 +35,10 @@ MAX_STEP_FAILURES = 3
 """Tries of a step that raises, each after a new fold, before the partition stops and alarms."""
 
 
+class HostStopped(RuntimeError):
+    """A partition has stopped with an alarm: what waits for it would wait for ever."""
+
+
 class Host:
     """Everything that turns the log's commands into events and its events into read models."""
 
@@ -126,19 +130,18 @@ class Host:
         pause = 0.1
         while True:
             try:
+                self._problems.pop(name, None)  # it is tried again: either it goes on, or it says so once more
                 await work()
-            except LogUnavailable as outage:
-                self._alarm(name, f"等待日志 · waiting for the log: {outage}")
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, MAX_BACKOFF_SECONDS)
             except (CorruptCommit, CommandLogMismatch, StepFailed) as defect:
                 self._alarm(name, f"已停止 · stopped: {defect}")
                 return
+            except LogUnavailable as outage:
+                self._alarm(name, f"等待日志 · waiting for the log: {outage}")
             except Exception as defect:
                 logger.exception("%s failed", name)
                 self._alarm(name, f"出错, 重试 · failed, trying again: {defect!r}")
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, MAX_BACKOFF_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, MAX_BACKOFF_SECONDS)
 
     def _alarm(self, name: str, what: str) -> None:
         logger.error("%s: %s", name, what)
@@ -222,8 +225,10 @@ class Host:
         return all(reactor.is_idle for reactor in self._reactors) and all(owner.is_idle for owner in self._owners)
 
     async def quiesce(self) -> None:
-        """Wait until the processors are idle."""
-        await self._until(self.is_idle)
+        """Wait until the processors are idle. Raises `HostStopped` where one of them has stopped for good."""
+        await self._until(lambda: self.is_idle() or self._stopped())
+        if self._stopped():
+            raise HostStopped("; ".join(self.problems()))
 
     async def caught_up(self, timeout_seconds: float) -> bool:
         """Wait until the processors are idle and the read models hold all that the log holds; False when time runs out."""

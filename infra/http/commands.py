@@ -25,6 +25,7 @@ from infra.http.edge import (
     TheActor,
     TheEdge,
     TheWait,
+    key_ready,
     position_text,
     require,
 )
@@ -224,7 +225,8 @@ def _data(said: CommandIn, shape: type[Input]) -> Input:
 async def _completed(edge: Edge, actor: Actor, said: CommandIn, data: Input) -> dict[str, Any]:
     """What the client said, with the route, the place and the sealing that are the edge's to add."""
 
-    def sealed(text: str) -> Sealed:
+    async def sealed(text: str) -> Sealed:
+        await key_ready(edge, actor.person)
         return seal(edge.keys, text, person=actor.person, subject=said.id, name="text")
 
     match data:
@@ -243,10 +245,10 @@ async def _completed(edge: Edge, actor: Actor, said: CommandIn, data: Input) -> 
                 "route": _route_of(edge, row),
             }
         case CompleteIn():
-            return {"evidence": data.evidence, "note": sealed(data.note) if data.note else None}
+            return {"evidence": data.evidence, "note": await sealed(data.note) if data.note else None}
         case NoteIn():
             only_reporter = set(actor.roles) <= {Role.REPORTER, Role.ANONYMOUS}
-            return {"text": sealed(data.text), "audience": "reporter" if only_reporter else data.audience}
+            return {"text": await sealed(data.text), "audience": "reporter" if only_reporter else data.audience}
         case _:
             return data.model_dump(exclude_none=True)
 

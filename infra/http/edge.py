@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from asyncio import Future
 from collections.abc import Sequence
@@ -118,6 +119,12 @@ async def actor_of(
 
 
 TheActor = Annotated[Actor, Depends(actor_of)]
+
+
+async def key_ready(edge: Edge, person: str) -> None:
+    """Make a new person's key off the event loop: it waits for the disk. Raises `KeysUnavailable`."""
+    if edge.keys.find(person) is None:
+        await asyncio.to_thread(edge.keys.ensure, person)
 
 
 def require(actor: Actor, right: Right, what: str, *, at: str | None = None) -> None:

@@ -21,7 +21,7 @@ from domain.message import Actor, Envelope, Role
 from domain.place import Place as PlaceSeen
 from domain.report import ReportSubmitted
 from domain.sealing import Sealed
-from infra.http.edge import CATCH_UP_SECONDS, Edge
+from infra.http.edge import CATCH_UP_SECONDS, Edge, key_ready
 from infra.http.problems import Problem, invalid, unavailable
 from infra.sealing import seal
 from projections.reports import ReportView, content_of, report, report_table
@@ -133,6 +133,8 @@ class Intake:
         """Check, seal, append. Raises `Problem` (422, 409, 503)."""
         if problems := self._edge.node.problems():
             raise unavailable("; ".join(problems))
+        if said.description or said.contact:
+            await key_ready(self._edge, actor.person)
         submitted = self._event(actor, said)
         content = content_of(submitted)
         if (lately := self._lately.get(said.id)) is not None:

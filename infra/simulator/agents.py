@@ -30,7 +30,7 @@ MAX_BATCH = 8
 
 MAX_PROJECTED = 60
 """Records of one partition in one transaction of the read models."""
-FORGETTING_SHARE = 0.02
+FORGETTING_SHARE = 0.2
 SNAPSHOT_SHARE = 0.02
 """Of the steps after which nothing is in flight."""
 FROM_SNAPSHOT_SHARE = 0.3

@@ -59,7 +59,7 @@ BOUNDARY = {
 CELL_METRES = 420
 MAX_STEPS = 40
 """Small steps of the machinery between two things that happen outside."""
-FAULT_SHARE = 0.01
+FAULT_SHARE = 0.015
 LATE_SHARE, TWICE_SHARE, DAMAGED_SHARE = 0.08, 0.06, 0.02
 PROJECTOR_SHARE = 0.004
 """Of the steps: the read models lag, and take in much at once."""

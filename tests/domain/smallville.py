@@ -79,9 +79,16 @@ NET = Net(
             panel=PANEL,
             rings=(_box(113.9435, 22.529, 113.9445, 22.531),),
         ),
+        Compound(
+            code="compound-2",
+            name_zh="城中村",
+            name_en="village",
+            parent=COMMUNITY,
+            rings=(_box(113.9451, 22.529, 113.9454, 22.531),),
+        ),
     ),
 )
-"""Grids A, B and C from west to east, each 206 m wide; one more inside C; a compound with a panel inside B."""
+"""Grids A, B and C from west to east, each 206 m wide; one more inside C; a compound with a panel in B, one without in C."""
 
 # -- the catalogue and the calendar ----------------------------------------------------------------------------------
 

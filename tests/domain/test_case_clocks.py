@@ -57,6 +57,7 @@ from tests.domain.specification import (
     Specification,
     accepted,
     after,
+    completed,
     deadline,
     dispatched,
     escalated,
@@ -135,6 +136,21 @@ def test_an_escalated_case_has_limits_of_its_own_from_the_escalation(
     assert spec.case.deadlines == (deadline(Stage.ACCEPT, 3, accept_due),)
     spec.when(accept(DISPATCHER), at=30, command_id="accept")
     assert spec.case.deadlines == (deadline(Stage.HANDLE, 4, handle_due),)
+
+
+def test_a_release_and_a_rework_above_the_grid_have_the_ladders_limits() -> None:
+    at_nine, one_working_day = minute(24 * 60), timedelta(days=1)
+    climbed = (*IN_HAND, escalated(COMMUNITY, Stage.HANDLE, ACCEPT), accepted(DISPATCHER))
+    spec = given(*climbed).when(ReleaseDispatch(actor=DISPATCHER, case_id=CASE), at=24 * 60)
+    assert [d.due for d in spec.case.deadlines if d.stage is Stage.ACCEPT] == [at_nine + timedelta(hours=6)]
+    fail = FailInspection(actor=INSPECTOR, case_id=CASE, reason="未清理")
+    spec = given(*climbed, completed(DISPATCHER)).when(fail, at=24 * 60)
+    assert [d.due for d in spec.case.deadlines] == [at_nine + one_working_day]
+
+
+def test_whom_a_dispatcher_had_named_matters_no_more_once_the_case_has_climbed() -> None:
+    named = (filed(), dispatched(worker=WORKER.person), escalated(COMMUNITY, Stage.ACCEPT, ACCEPT))
+    given(*named).when(accept(DISPATCHER)).brings(e.DispatchAccepted)
 
 
 def test_limits_after_an_escalation_wait_for_the_morning_unless_there_is_danger() -> None:

@@ -126,7 +126,7 @@ def test_a_reopened_case_is_back_in_its_owners_queue_with_fresh_limits() -> None
     limits = (deadline(Stage.ACCEPT, 4, minute(135)), deadline(Stage.HANDLE, 5, HANDLE_DUE + timedelta(hours=2)))
     spec.then(e.CaseReopened(reason="复发", by=SUPERVISOR.person, deadlines=limits))
     assert (spec.case.status, spec.case.owner.unit, spec.case.holder) == (Status.DISPATCHED, GRID_A, None)
-    assert spec.case.window_ends is None
+    assert (spec.case.window_ends, spec.case.completed_at) == (None, None)
 
 
 @pytest.mark.parametrize(("minutes", "open_still"), [(WINDOW_MINUTES, True), (WINDOW_MINUTES + 1, False)])
@@ -159,6 +159,7 @@ def test_each_reporter_rates_once() -> None:
     spec = given(*CLOSED, attached()).when(rate(score=2), at=80).then(e.OutcomeRated(by=RIDER.person, score=2))
     spec.when(rate(score=5), at=81, command_id="again").refused("AlreadyRated")
     spec.when(rate(OTHER_RIDER, 4), at=82, command_id="other").brings(e.OutcomeRated)
+    spec.when(rate(score=5), at=83, command_id="once more").refused("AlreadyRated")
 
 
 def test_a_rating_stays_when_the_case_is_reopened_and_closed_again() -> None:

@@ -191,6 +191,13 @@ def test_rework_of_somebody_who_has_since_reported_the_matter_returns_to_the_que
     assert [(d.stage, d.number) for d in spec.case.deadlines] == [(Stage.HANDLE, 4), (Stage.ACCEPT, 5)]
 
 
+def test_the_report_of_somebody_who_handled_the_case_before_pays_nothing() -> None:
+    rework = e.InspectionFailed(by=INSPECTOR.person, reason="未清理", deadlines=(HANDLE,))
+    own = report("own", PART_TIMER)
+    done_before = (*IN_QUEUE, accepted(PART_TIMER), completed(PART_TIMER), rework, dispatched(), accepted())
+    given(*done_before).when(file_report(own)).then(attached(own, rewarded=False))
+
+
 def test_whoever_reported_the_matter_may_not_complete_it() -> None:
     complete = CompleteHandling(actor=WORKER, case_id=CASE, evidence={"photo": "p"})
     given(*IN_HAND, attached(report("own", WORKER))).when(complete).refused("OwnReport")

@@ -182,6 +182,8 @@ def test_a_redispatch_goes_on_with_what_was_left_and_moves_what_on_time_means() 
         )
     )
     assert (spec.case.owner.unit, spec.case.handling_due) == (GRID_B, due)
+    spec.when(dispatch(GRID_A), at=180, command_id="again")
+    assert spec.case.handling_due == due
 
 
 def test_after_two_returns_the_dispatchers_decision_binds() -> None:
@@ -224,6 +226,12 @@ def test_after_a_missed_handling_limit_the_redispatched_case_has_the_ladders_lim
             by=DISPATCHER.person,
         )
     )
+
+
+def test_a_handling_limit_that_ends_at_this_instant_is_over() -> None:
+    spec = given(*IN_HAND).when(dispatch(), at=360)
+    assert HANDLE not in spec.case.deadlines
+    assert all(open_deadline.due > minute(360) for open_deadline in spec.case.deadlines)
 
 
 def test_nobody_is_named_for_what_they_reported() -> None:

@@ -83,6 +83,10 @@ def test_a_dispute_outside_every_compound_and_another_matter_inside_one_go_to_th
     assert at(113.944, terms=HAZARD).unit.unit == GRID_B
 
 
+def test_a_dispute_in_a_compound_that_has_no_panel_goes_to_the_grid() -> None:
+    assert at(113.9452, terms=QUARREL).unit.unit == GRID_C
+
+
 @pytest.mark.parametrize(
     ("unit", "ladder"),
     [

@@ -188,6 +188,38 @@ def test_a_folder_without_a_log_is_named_and_left_alone(tmp_path: Path, command:
     assert not (tmp_path / "none").exists()
 
 
+# -- whatever is wrong -------------------------------------------------------------------------------------------------
+
+UNUSUAL: dict[str, tuple[str, ...]] = {
+    "brackets in a name": ("audit", "--data", "{folder}/no[/b]where"),
+    "more brackets": ("net", "tessellate", "{folder}/[red].geojson", "--cell-metres", "400"),
+    "a file for a folder": ("token", "--role", "reporter", "--data", "{file}"),
+    "a log in a file": ("serve", "--data", "{file}", "--port", "0"),
+    "a port beyond": ("serve", "--data", "{folder}/data", "--port", "99999"),
+    "nowhere to write": ("net", "tessellate", "{boundary}", "--cell-metres", "400", "--out", "{folder}/none/net.json"),
+    "a schema into a file": ("schema", "--out", "{file}"),
+    "half a gzip": ("net", "check", "{half}"),
+    "a log that is none": ("events", "--data", "{junk}"),
+}
+
+
+@pytest.mark.xfail(
+    reason="rich reads messages as markup, and some errors of the file system are not told", strict=False
+)
+@pytest.mark.parametrize("what", UNUSUAL)
+def test_whatever_is_wrong_is_said_in_a_sentence(tmp_path: Path, boundary: Path, small_net: Net, what: str) -> None:
+    file, half, junk = tmp_path / "file", tmp_path / "half.json.gz", tmp_path / "junk"
+    file.write_text("dear all")
+    write_net(small_net, half)
+    half.write_bytes(half.read_bytes()[:500])
+    junk.mkdir()
+    (junk / "log.db").write_bytes(b"dear all" * 512)
+    named = {"folder": tmp_path, "file": file, "boundary": boundary, "half": half, "junk": junk}
+    arguments = [part.format_map(named) for part in UNUSUAL[what]]
+    culprit = next((part for part in arguments if str(tmp_path) in part and part != str(boundary)), "99999")
+    says_no(run(*arguments), "99999" if "99999" in arguments else culprit)
+
+
 # -- simulate and schema -----------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from domain.message import Role
 from domain.net import Level, Net
-from tests.e2e.conftest import Answer, Server
+from tests.e2e.conftest import Answer, Server, beeline
 from tests.e2e.town import PHOTO, SOON_SECONDS, Town, running_town
 
 pytestmark = pytest.mark.slow
@@ -222,6 +223,14 @@ def test_a_report_sent_again_is_the_same_and_with_other_content_a_contradiction(
     assert town.send(report, town.rider("r-thief")).status == 409
 
 
+@pytest.mark.xfail(reason="a report that has been filed but not projected yet is waited for in vain", strict=False)
+def test_who_waits_for_a_report_sent_a_moment_ago_hears_what_became_of_it(town: Town) -> None:
+    for _ in range(6):
+        report = town.report()
+        assert town.post("/v1/reports", report, town.rider("r-0"), prefer="").body["status"] == "received"
+        assert town.post("/v1/reports", report, town.rider("r-0"), prefer="wait=1").body["status"] == "filed"
+
+
 # -- refused by name -------------------------------------------------------------------------------------------------
 
 
@@ -376,10 +385,31 @@ def test_a_log_that_cannot_be_written_is_a_503_and_nothing_half_written(server: 
             assert answer.status == 503, answer
             assert int(answer.headers["retry-after"]) > 0
             assert answer.headers["content-type"] == "application/problem+json"
-    deadline = time.monotonic() + SOON_SECONDS
-    while not server.is_ready():
-        assert time.monotonic() < deadline, "the server does not recover"
-        time.sleep(0.1)
+    _recovered(server)
     assert town.submit(report)["status"] == "filed"
     assert town.command(case, worker, accept).body["outcome"] == "applied"
     assert town.case(case)["case"]["version"] == 3
+
+
+@pytest.mark.xfail(
+    reason="an outage stays in /readyz, and a reactor that tries again takes its batch for void", strict=False
+)
+def test_after_outages_under_load_everything_is_caught_up_and_nothing_lost(server: Server) -> None:
+    server.start()
+    town = Town(server)
+    for _ in range(4):
+        reports = [town.report() for _ in range(5)]
+        assert town.server.ask("POST", "/v1/reports/batch", reports, token=town.rider("r-outage")).body["accepted"] == 5
+        with full_disk(server):
+            time.sleep(0.3)
+        _recovered(server)
+    assert town.submit(town.report())["status"] == "filed"
+    audit = beeline("audit", "--deep", "--json", "--data", server.data)
+    assert (audit.returncode, json.loads(audit.stdout)["reports"]) == (0, 21), audit.stdout
+
+
+def _recovered(server: Server) -> None:
+    deadline = time.monotonic() + SOON_SECONDS
+    while not server.is_ready():
+        assert time.monotonic() < deadline, f"the server does not recover: {server.ask('GET', '/readyz').body}"
+        time.sleep(0.1)

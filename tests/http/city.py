@@ -15,7 +15,7 @@ from typing import Any
 from starlette.types import Message
 
 from domain.message import Role
-from domain.net import Level
+from domain.net import Level, Org
 from infra.bootstrap import Beeline, Settings, running
 from infra.net.synthetic import tessellate
 from infra.uuid7 import uuid7_at
@@ -24,6 +24,7 @@ NOON = datetime(2026, 3, 2, 4, tzinfo=UTC)
 """A Monday, 12:00 in Shenzhen: where the log's clock stands."""
 BOX = [[114.05, 22.53], [114.07, 22.53], [114.07, 22.55], [114.05, 22.55], [114.05, 22.53]]
 NET = tessellate({"type": "Polygon", "coordinates": [BOX]}, 400)
+ORG = Org(NET.units)
 SPOTS_IN_ROW = 14
 SPOT_DEGREES = 0.0012
 """Two spots are more than 100 m apart: no two reports of different spots are about the same matter."""
@@ -51,8 +52,7 @@ class City:
 
     def __post_init__(self) -> None:
         self._random, self._spots = Random(7), count()
-        org = self.node.host.directory.org
-        self.grids = [unit.code for unit in NET.units if org.level(unit.code) is Level.GRID]
+        self.grids = [grid.code for grid in NET.grids]
 
     # -- people ----------------------------------------------------------------
 
@@ -70,8 +70,7 @@ class City:
 
     def above(self, unit: str, level: Level) -> str:
         """The unit over ``unit`` at a level."""
-        org = self.node.host.directory.org
-        return next(code for code in org.ancestors(unit) if org.level(code) is level)
+        return next(code for code in ORG.ancestors(unit) if ORG.level(code) is level)
 
     # -- things ----------------------------------------------------------------
 

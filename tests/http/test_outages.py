@@ -85,6 +85,8 @@ async def test_a_node_without_a_net_takes_nothing_yet(tmp_path: Path) -> None:
         await city.ask("ws10k8-1", "AcceptDispatch", city.staff(Role.GRID_WORKER, NET.grids[0].code)),
     ):
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
-    for closing in (reads, engine.dispose, snapshots, keys):
-        closing() if callable(closing) else closing.close()
+    reads.close()
+    engine.dispose()
+    snapshots.close()
+    keys.close()
     await log.close()

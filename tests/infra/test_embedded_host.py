@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,7 +22,7 @@ from domain.place import Place
 from domain.report import ReportSubmitted
 from infra.auditing import audit, differing_read_models
 from infra.bootstrap import Beeline, Settings, running
-from infra.embedded.host import Host
+from infra.embedded.host import Host, HostStopped
 from infra.net.synthetic import tessellate
 from infra.uuid7 import uuid7_at
 from projections.facts import miss_table, summary
@@ -169,3 +170,44 @@ async def test_commands_for_nobody_go_to_the_dead_letters_and_the_partition_goes
         assert letter.value == b"not json"
         assert letter.headers["dead-topic"] == Topic.CASE_COMMANDS
         assert letter.headers["dead-offset"] == "0"
+
+
+async def test_an_outage_of_the_log_is_waited_out_said_and_forgotten(
+    tmp_path: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.embedded.log.BUSY_TIMEOUT_SECONDS", 0.05)
+    async with node(tmp_path, net) as beeline:
+        host = beeline.host
+        await submit(host, 1)
+        lock = sqlite3.connect(tmp_path / "log.db", isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")  # before the router has sent anything on
+        await asyncio.sleep(0.5)
+        assert any("waiting for the log" in problem for problem in host.problems())
+        lock.execute("ROLLBACK")
+        lock.close()
+        assert await host.caught_up(30)
+        assert host.problems() == []
+        assert (await beeline.reads.read(summary)).filed == 1
+
+
+async def test_what_waits_for_a_stopped_partition_is_told_and_the_operator_can_declare_the_command_poisonous(
+    tmp_path: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with node(tmp_path, net) as beeline:
+        with monkeypatch.context() as patched:
+            patched.setattr("streams.case.decide", raising)
+            await submit(beeline.host, 2)
+            with pytest.raises(HostStopped, match="declare the command poisonous"):
+                await beeline.host.quiesce()
+        (command,) = [
+            record for number in range(4) for record in beeline.host.log.read(Topic.CASE_COMMANDS, number, 0, 10)
+        ]
+    settings = Settings(data=tmp_path, poisonous=frozenset({command.headers["id"]}))
+    async with running(settings, timer=False) as beeline:
+        assert await beeline.host.caught_up(10)
+        (letter,) = beeline.host.log.read(Topic.DEAD_LETTERS, 0, 0, 10)
+        assert letter.headers["id"] == command.headers["id"]
+
+
+def raising(*_: object) -> None:
+    raise ZeroDivisionError("a defect")
