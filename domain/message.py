@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 BEELINE_NAMESPACE = UUID("6f1c1f6e-2d0b-5a57-9a3e-0b1be71ee001")
 """Root of all derived ids (RFC 9562, version 5)."""
@@ -187,7 +187,7 @@ def decode(document: Mapping[str, Any]) -> Envelope:
         kind = _REGISTRY.get(document["type"])
         if kind is None:
             raise UndecodableMessage(f"unknown message type {document['type']!r}: upgrade this reader first")
-        return Envelope(
+        envelope = Envelope(
             id=document["id"],
             source=document["source"],
             subject=document["subject"],
@@ -200,15 +200,21 @@ def decode(document: Mapping[str, Any]) -> Envelope:
             previoushash=document.get("previoushash", ""),
             hash=document.get("hash", ""),
         )
-    except (KeyError, TypeError, ValidationError) as error:
+    except UndecodableMessage:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError) as error:  # pydantic's errors are ValueErrors
         raise UndecodableMessage(f"not a message of ours: {error}") from error
+    texts = (envelope.id, envelope.source, envelope.subject, envelope.correlationid, envelope.causationid)
+    if envelope.time.tzinfo is None or type(envelope.sequence) is not int or not all(type(t) is str for t in texts):
+        raise UndecodableMessage("not a message of ours: an attribute of the envelope is of the wrong type")
+    return envelope
 
 
 def decode_bytes(value: bytes) -> Envelope:
     """Read one envelope from its bytes; raises `UndecodableMessage`."""
     try:
         document = json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UndecodableMessage(f"not JSON: {error}") from error
     if not isinstance(document, dict):
         raise UndecodableMessage("not a JSON object")
@@ -230,7 +236,7 @@ def split_batch(value: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
             at = end
         if text[at:] != "]":
             raise UndecodableMessage(f"a batch ends in {text[at:][:20]!r}")
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         raise UndecodableMessage(f"not a CloudEvents batch: {error}") from error
 
 

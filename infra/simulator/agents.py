@@ -33,7 +33,7 @@ MAX_PROJECTED = 60
 FORGETTING_SHARE = 0.2
 SNAPSHOT_SHARE = 0.02
 """Of the steps after which nothing is in flight."""
-FROM_SNAPSHOT_SHARE = 0.3
+FROM_SNAPSHOT_SHARE = 0.75
 """Of the take-overs; the others fold the partition from its first record."""
 
 

@@ -190,6 +190,12 @@ def test_an_unknown_type_asks_to_upgrade_the_reader_first() -> None:
         changed(type=["beeline.outcome.rated.v1"]),
         changed(time=None),
         changed(time=17),
+        changed(time="garbage"),
+        changed(time="2026-03-02T09:00:00"),  # in no time zone
+        changed(id=17),
+        changed(subject=["a"]),
+        changed(sequence="1"),
+        b'{"type":' + b"[" * 100_000,
         changed(data=None),
         changed(data="text"),
         changed(data={"by": "p"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -50,6 +51,31 @@ async def test_a_locked_log_takes_nothing_and_says_when_to_come_back(
         assert (await city.submit(report))["status"] == "filed"
         assert (await city.ask(case_id, "AcceptDispatch", worker)).status == 200
         lock.close()
+
+
+async def readiness(city: City, wanted: int) -> int:
+    """The status of ``/readyz``, once it is as wanted or three seconds have passed."""
+    for _ in range(60):
+        if (status := (await city.get("/readyz")).status) == wanted:
+            break
+        await asyncio.sleep(0.05)
+    return status
+
+
+async def test_an_outage_shows_in_readiness_and_is_over_when_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.embedded.log.BUSY_TIMEOUT_SECONDS", 0.05)
+    async with city_in(tmp_path) as city:
+        report = city.report()
+        assert (await city.post("/v1/reports", report, city.rider())).status == 202
+        lock = foreign_lock(tmp_path / "log.db")  # before the processors have written what follows from it
+        assert await readiness(city, 503) == 503
+        lock.execute("ROLLBACK")
+        lock.close()
+        assert await readiness(city, 200) == 200
+        filed = await city.post("/v1/reports", report, city.rider(), prefer="wait=5")
+        assert (filed.status, filed.body["status"]) == (202, "filed")
 
 
 async def test_without_a_key_for_a_new_person_nothing_reaches_the_log(

@@ -11,8 +11,8 @@ import pytest
 
 from infra.simulator import Defect, SimulationResult, simulate
 
-SEEDS = range(100, 130)
-QUICK_DAYS, DAYS, WEEK_DAYS = 0.4, 1.0, 8.5
+SEEDS = range(100, 124)
+QUICK_DAYS, DAYS, WEEK_DAYS = 0.4, 1.0, 7.5
 """Cases are archived after seven days."""
 
 
