@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from math import cos, radians
 from typing import Literal
 
+import numpy as np
 from shapely import Point as ShapelyPoint
-from shapely import Polygon, STRtree, box, points
+from shapely import Polygon, STRtree, boundary, box, dwithin, points
 from shapely.affinity import scale
 
 from domain.net import Compound, Grid
@@ -39,6 +40,7 @@ class Atlas:
         self._codes = [grid.code for grid in grids]
         self._shapes = [Polygon(grid.rings[0], grid.rings[1:]) for grid in grids]
         self._areas = [shape.area for shape in self._shapes]
+        self._edges = boundary(np.array(self._shapes, dtype=object))
         self._tree = STRtree(self._shapes)
         self._compounds = sorted(compounds, key=lambda compound: compound.code)
         self._compound_tree = STRtree([Polygon(each.rings[0], each.rings[1:]) for each in self._compounds])
@@ -47,35 +49,35 @@ class Atlas:
         """The smallest covering grid; of a shared edge the lowest code; else the nearest within 200 m; else None."""
         point = ShapelyPoint(lon, lat)
         found = self._tree.query(point, predicate="dwithin", distance=EDGE_DEGREES)
-        return self._choose(point, [int(index) for index in found]) or self._nearest(point)
+        return self._choose([(i, self._edges[i].distance(point) <= EDGE_DEGREES) for i in found]) or self._nearest(
+            point
+        )
 
     def locate_many(self, coordinates: Sequence[tuple[float, float]]) -> list[Located | None]:
         """`locate` for many points in one pass over the index."""
         if not coordinates:
             return []
         shapes = points(coordinates)
-        covering: list[list[int]] = [[] for _ in coordinates]
-        for which, index in self._tree.query(shapes, predicate="dwithin", distance=EDGE_DEGREES).T:
-            covering[which].append(int(index))
-        return [
-            self._choose(point, found) or self._nearest(point) for point, found in zip(shapes, covering, strict=True)
-        ]
+        which, found = self._tree.query(shapes, predicate="dwithin", distance=EDGE_DEGREES)
+        on_edge = dwithin(self._edges[found], shapes[which], EDGE_DEGREES)
+        covering: list[list[tuple[int, bool]]] = [[] for _ in coordinates]
+        for place, index, edge in zip(which, found, on_edge, strict=True):
+            covering[place].append((index, edge))
+        return [self._choose(near) or self._nearest(point) for point, near in zip(shapes, covering, strict=True)]
 
     def compound_at(self, lon: float, lat: float) -> Compound | None:
         """The compound that covers the point; of several the lowest code."""
         found = self._compound_tree.query(ShapelyPoint(lon, lat), predicate="intersects")
         return self._compounds[min(found)] if len(found) else None
 
-    def _choose(self, point: ShapelyPoint, found: list[int]) -> Located | None:
+    def _choose(self, found: list[tuple[int, bool]]) -> Located | None:
+        """Of the grids that reach a point, each with whether the point lies on its boundary, the one that has it."""
         if not found:
             return None
-        smallest = min(self._areas[index] for index in found)
-        on_edge = [index for index in found if self._shapes[index].exterior.distance(point) <= EDGE_DEGREES]
-        if len(on_edge) == len(found):
-            return Located(min(self._codes[index] for index in found), "edge")
-        inside = [index for index in found if index not in on_edge and self._areas[index] >= smallest]
-        best = min(inside, key=lambda index: (self._areas[index], self._codes[index]))
-        return Located(self._codes[best], "inside")
+        inside = [(self._areas[index], self._codes[index]) for index, on_edge in found if not on_edge]
+        if inside:
+            return Located(min(inside)[1], "inside")
+        return Located(min(self._codes[index] for index, _ in found), "edge")
 
     def _nearest(self, point: ShapelyPoint) -> Located | None:
         """In a local plane whose unit is a metre: good to well under a metre over 200 m."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from infra.audit import Audit, AuditResult
+from infra.audit import Audit, AuditResult, differing
 from infra.database import open_engine
 from infra.embedded.log import LogReader
 from infra.projecting import rebuild
@@ -105,7 +105,7 @@ def differing_read_models(folder: Path) -> list[str]:
         rebuild(reader.read, fresh, until)
         with fresh.begin() as connection:
             rebuilt = digest(connection)
-        return sorted(name for name in stored if stored[name] != rebuilt[name])
+        return differing(stored, rebuilt)
     finally:
         reader.close()
         live.dispose()

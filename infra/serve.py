@@ -59,11 +59,9 @@ def _bind(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         listener.close()
-        raise PortInUse(
-            f"{host}:{port} 无法监听 · cannot be listened on ({error.strerror}): choose another --port"
-        ) from error
+        raise PortInUse(f"{host}:{port} 无法监听 · cannot be listened on ({error}): choose another --port") from error
     listener.listen(2048)
     listener.setblocking(False)
     return listener

@@ -211,7 +211,7 @@ def summary(connection: Connection) -> Summary:
     stages = select(miss_table.c.stage, func.count()).group_by(miss_table.c.stage).order_by(miss_table.c.stage)
     awarded = select(func.sum(case((ledger_table.c.points > 0, ledger_table.c.points), else_=0)))
     return Summary(
-        reports=sum(fates.values()),
+        reports=count(select(func.count(report_table.c.content))),
         filed=count(select(func.count()).select_from(fact_table)),
         attached=count(select(func.sum(facts.attached))),
         held=fates.get("held", 0),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Integer, String, Table, select
 
 from domain.message import Value
-from projections.schema import Instant, Json, Rows, metadata
+from projections.schema import Instant, Json, Row, Rows, metadata
 
 outcome_table = Table(
     "outcome",
@@ -59,14 +59,27 @@ class OutcomeView(Value):
 
 
 def apply(connection: Connection, outcomes: Sequence[OutcomeRow]) -> None:
-    """Keep each command's outcome; one that produced events stays, whatever its repetitions say."""
+    """Keep one outcome of each command."""
     rows = Rows(connection, outcome_table, (outcome.command_id for outcome in outcomes))
     for outcome in outcomes:
         known = rows.get(outcome.command_id)
-        if known is None or known["outcome"] != "applied":
-            fields = asdict(outcome)
-            rows.change(outcome.command_id).update(fields, events=[list(event) for event in outcome.events])
+        if known is None or _prevails(outcome, known):
+            row = {field.name: getattr(outcome, field.name) for field in fields(OutcomeRow)}
+            rows.change(outcome.command_id).update(row, events=[list(event) for event in outcome.events])
     rows.save()
+
+
+def _prevails(outcome: OutcomeRow, known: Row) -> bool:
+    """The first that produced events stays, whatever its repetitions say; without one, the latest counts.
+
+    First and latest by the log's time: a client may use an id in two partitions, and those are read in any order.
+    """
+    applied, was_applied = outcome.outcome == "applied", known["outcome"] == "applied"
+    if applied != was_applied:
+        return applied
+    here = outcome.at, outcome.topic, outcome.partition, outcome.offset
+    there = known["at"], known["topic"], known["partition"], known["offset"]
+    return here < there if applied else here > there
 
 
 def outcome_of(connection: Connection, command_id: str) -> OutcomeView | None:

@@ -7,12 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, select
+from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from domain.message import Envelope
 from projections import cases, facts, outcomes, points, queues, reports
 from projections.outcomes import OutcomeRow, outcome_table
-from projections.schema import metadata, upsert
+from projections.schema import metadata
 
 position_table = Table(
     "position",
@@ -69,31 +70,42 @@ class Move:
 def apply_batch(
     connection: Connection, moves: Sequence[Move], events: Sequence[Envelope], answers: Sequence[OutcomeRow] = ()
 ) -> None:
-    """Apply a batch, in order within each partition, and move the positions.
+    """Move the positions, then apply a batch, in order within each partition.
 
-    Raises `PositionMoved`, before anything is written: roll back and look anew.
+    Raises `PositionMoved` before a row of a read model is written: roll back and look anew.
     """
     for move in moves:
-        if position(connection, move.source, move.partition) != move.before:
-            raise PositionMoved(f"{move.source}[{move.partition}] is not at {move.before.next_record} any more")
+        _advance(connection, move)
     for read_model in SLICES.values():
         read_model.apply(connection, events)
     outcomes.apply(connection, answers)
-    upsert(
-        connection,
-        position_table,
-        [{**asdict(move.after), "source": move.source, "partition": move.partition} for move in moves],
-    )
+
+
+def _advance(connection: Connection, move: Move) -> None:
+    """Compare and set in one statement, which also keeps others off the partition until this transaction ends."""
+    where, after = {"source": move.source, "partition": move.partition}, asdict(move.after)
+    try:
+        if move.before == Position():
+            moved = connection.execute(insert(position_table).values(**where, **after)).rowcount
+        else:
+            known = where | asdict(move.before)
+            same = [position_table.c[name] == value for name, value in known.items()]
+            moved = connection.execute(update(position_table).where(*same).values(**after)).rowcount
+    except IntegrityError:
+        moved = 0
+    if moved != 1:
+        raise PositionMoved(f"{move.source}[{move.partition}] is not at {move.before.next_record} any more")
 
 
 def digest(connection: Connection) -> dict[str, str]:
-    """One SHA-256 for each table of the read models, over its rows in order of key."""
+    """One SHA-256 for each table of the read models, over its rows in an order that every database agrees on."""
     return {table.name: _digest(connection, table) for table in metadata.sorted_tables if table is not position_table}
 
 
 def _digest(connection: Connection, table: Table) -> str:
     columns = [column for column in table.columns if column.name not in NOT_DIGESTED or table is not outcome_table]
-    hashed = hashlib.sha256()
-    for row in connection.execute(select(*columns).order_by(*table.primary_key.columns)):
-        hashed.update(json.dumps(list(row), ensure_ascii=False, sort_keys=True, default=str).encode() + b"\n")
-    return hashed.hexdigest()
+    rows = (
+        json.dumps(list(row), ensure_ascii=False, sort_keys=True, default=str)
+        for row in connection.execute(select(*columns))
+    )
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(row.encode()).digest() for row in rows))).hexdigest()

@@ -32,6 +32,7 @@ HANDLES = frozenset(
         e.DeadlineMissed,
         e.CaseEscalated,
         e.NoticeIssued,
+        e.CaseArchived,
     }
 )
 
@@ -91,7 +92,7 @@ class QueueItem(Value):
 
 
 def apply(connection: Connection, events: Sequence[Envelope]) -> None:
-    """Fold a batch; an ended case keeps a hidden line, because it may be reopened."""
+    """Fold a batch; an ended case keeps a hidden line until it is archived, because it may be reopened."""
     mine = [event for event in events if type(event.data) in HANDLES]
     keys = [event.subject for event in mine]
     keys += [data.report.report for event in mine if isinstance(data := event.data, e.CaseFiled | e.ReportAttached)]
@@ -111,7 +112,7 @@ def _apply(rows: Rows, event: Envelope) -> None:
             row.update(unit=desk.unit, level=desk.level.value, status="held", stage="file", due=None)
             row["ancestors"] = _above(desk, [data.route.unit.unit, *data.route.ancestors])
             return
-        case e.ReportDeclined():
+        case e.ReportDeclined() | e.CaseArchived():
             rows.remove(item)
             return
         case e.CaseFiled():

@@ -113,8 +113,9 @@ def _apply(row: Row, event: Envelope) -> None:
         case ReportSubmitted():
             fields = data.model_dump(mode="json", exclude={"occurred_at"}, exclude_none=True)
             row.update({name: fields.get(name) for name in _SUBMITTED})
-            row.update(occurred_at=data.occurred_at, received_at=event.time, content=content_of(data))
-            row["status"] = row["status"] or "received"
+            row.update(occurred_at=data.occurred_at, content=content_of(data), status=row["status"] or "received")
+            if row["received_at"] is None:  # else the case has said already whose report it took, and when it came
+                row.update(reporter=data.reporter, anonymous=data.anonymous, received_at=event.time)
         case e.CaseFiled():
             _fate(row, "filed", event, data.report, case_id=event.subject)
             row.update(route_unit=data.route.unit.unit, route_ancestors=list(data.route.ancestors))
@@ -135,8 +136,6 @@ def _apply(row: Row, event: Envelope) -> None:
 
 
 _SUBMITTED = (
-    "reporter",
-    "anonymous",
     "category",
     "edition",
     "place",
@@ -160,7 +159,8 @@ def _view(row: Any) -> ReportView:
 def report(connection: Connection, identifier: str) -> ReportView | None:
     """A report by its full id or by the client's UUID."""
     column = report_table.c.report if len(identifier) > 36 else report_table.c.uuid
-    row = connection.execute(select(report_table).where(column == identifier)).mappings().first()
+    query = select(report_table).where(column == identifier).order_by(report_table.c.report)
+    row = connection.execute(query).mappings().first()
     return _view(row) if row else None
 
 
@@ -168,7 +168,7 @@ def reports_of(
     connection: Connection, reporter: str, limit: int = 50, before: datetime | None = None
 ) -> list[ReportView]:
     """A person's reports, newest first."""
-    query = select(report_table).where(report_table.c.reporter == reporter)
+    query = select(report_table).where(report_table.c.reporter == reporter, report_table.c.received_at.is_not(None))
     if before is not None:
         query = query.where(report_table.c.received_at < before)
     query = query.order_by(report_table.c.received_at.desc(), report_table.c.report).limit(limit)

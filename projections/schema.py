@@ -46,12 +46,12 @@ Json = JSON().with_variant(postgresql.JSONB(), "postgresql")
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert whole rows, or replace the ones with the same key."""
     if rows:
-        connection.execute(_upsert_into(table, connection.dialect.name), list(rows))
+        connection.execute(upsert_into(table, connection.dialect.name), list(rows))
 
 
 @cache
-def _upsert_into(table: Table, dialect: str) -> Insert:
-    """Built once a table: building it costs more than running it."""
+def upsert_into(table: Table, dialect: str) -> Insert:
+    """Insert or replace, by the key. Built once a table: building it costs more than running it."""
     insert: postgresql.Insert | sqlite.Insert
     insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     keys = [column.name for column in table.primary_key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from domain.case import events as e
 from domain.message import Event
+from domain.net import Level
 
 Sentence = tuple[str, str, bool]
 """(zh, en, public)."""
@@ -25,9 +26,11 @@ def sentence(event: Event) -> Sentence:
             return f"派遣至 {event.route.unit.unit}", f"Dispatched to {event.route.unit.unit}", True
         case e.CaseEscalated():
             up = event.to_unit
-            return f"升级督办: {up.unit}", f"Escalated to the {up.level} ({up.unit}): {event.stage} limit missed", True
+            zh = f"升级督办: 至{_LEVELS[up.level]} ({up.unit}), {_STAGES[event.stage]}超时"
+            return zh, f"Escalated to the {up.level} ({up.unit}): {event.stage} limit missed", True
         case e.DeadlineMissed():
-            return f"超时: {_STAGES[event.stage]}", f"The {event.stage} deadline was missed by {event.unit}", True
+            zh = f"超时: {event.unit} 未按时{_STAGES[event.stage]}"
+            return zh, f"The {event.stage} deadline was missed by {event.unit}", True
         case e.NoticeIssued():
             return f"督办通知: {event.unit}", f"Notice to {event.unit}", False
         case e.NoteAdded():
@@ -46,6 +49,13 @@ _STAGES = {
     e.Stage.HANDLE: "处置",
     e.Stage.INSPECT: "核查",
     e.Stage.NOTICE: "督办",
+}
+_LEVELS = {
+    Level.GRID: "网格",
+    Level.COMMUNITY: "社区",
+    Level.STREET: "街道",
+    Level.DISTRICT: "区",
+    Level.CITY: "市",
 }
 _OUTCOMES = {"resolved": "已解决", "mediated": "已调解", "unfounded": "不属实", "referred": "已转办"}
 

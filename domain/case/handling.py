@@ -63,7 +63,7 @@ def complete(case: Case, command: c.CompleteHandling, at: datetime, calendar: Wo
     person = command.actor.person
     if person in case.reporters:
         return Refusal("OwnReport", case.id)
-    missing = [kind for kind in case.terms.evidence if not command.evidence.get(kind)]
+    missing = [kind for kind in case.terms.evidence if not command.evidence.get(kind, "").strip()]
     if missing:
         return Refusal("EvidenceMissing", ", ".join(missing))
     completed = e.HandlingCompleted(

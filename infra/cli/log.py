@@ -45,7 +45,7 @@ def events(
     as_json: Annotated[bool, typer.Option("--json", help="One CloudEvent a line.")] = False,
 ) -> None:
     """事件 · Show the log's valid events: reports, cases, points."""
-    reader = _reader(data)
+    reader = LogReader(data)
     console, shown = Console(), 0
     try:
         for event in _events(reader, case.lower(), follow):
@@ -62,13 +62,6 @@ def events(
         return
     finally:
         reader.close()
-
-
-def _reader(data: Path) -> LogReader:
-    try:
-        return LogReader(data)
-    except FileNotFoundError as error:
-        fail(str(error))
 
 
 def _events(reader: LogReader, case: str, follow: bool) -> Iterator[Envelope]:
@@ -120,7 +113,7 @@ def case_file(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """案卷 · Show a case and its timeline (local time)."""
-    _reader(data).close()
+    LogReader(data).close()
     engine = open_engine(data / "read.db")
     with engine.begin() as connection:
         found = case_of(connection, case_id.lower())
@@ -174,7 +167,7 @@ def audit(
 
     Works beside a running server; without one it first lets the processors catch up.
     """
-    _reader(data).close()
+    LogReader(data).close()
     notes = Console(stderr=True)
     try:
         asyncio.run(_catch_up(data))

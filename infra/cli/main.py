@@ -16,18 +16,17 @@ from domain.message import Role
 from infra.bootstrap import Settings, running
 from infra.cli.log import audit, case_file, events
 from infra.cli.net import net
-from infra.cli.options import DataFolder, fail
-from infra.demo.run import DemoError, DemoOptions, run_demo
-from infra.embedded.lock import LogInUse
-from infra.embedded.log import LogUnavailable, PartitionsFixed
+from infra.cli.options import DataFolder, Sentences, fail
+from infra.demo.run import DemoOptions, run_demo
 from infra.identity import Identity
-from infra.net.files import NetFileError, read_net
+from infra.net.files import read_net
 from infra.schema import write
-from infra.serve import PortInUse, listening
+from infra.serve import listening
 from infra.simulator import simulate as run_simulation
 
 app = typer.Typer(
     name="beeline",
+    cls=Sentences,
     help="蜂线 · 网格化治理的事件上报后端 · An event-sourced issue-reporting backend for grid governance.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -69,12 +68,9 @@ def serve(
 
     Without --net an empty data folder gets the synthetic net of Shenzhen.
     """
-    try:
-        chosen = read_net(net_file) if net_file else None
-        settings = Settings(data=data, net=chosen, partitions=partitions, poisonous=frozenset(poison or ()))
-        asyncio.run(_serve(settings, host, port))
-    except (LogInUse, LogUnavailable, PartitionsFixed, PortInUse, NetFileError) as error:
-        fail(str(error))
+    chosen = read_net(net_file) if net_file else None
+    settings = Settings(data=data, net=chosen, partitions=partitions, poisonous=frozenset(poison or ()))
+    asyncio.run(_serve(settings, host, port))
 
 
 async def _serve(settings: Settings, host: str, port: int) -> None:
@@ -110,10 +106,7 @@ def demo(
         stop_after_day=stop_after_day,
         as_json=as_json,
     )
-    try:
-        raise typer.Exit(asyncio.run(run_demo(options)))
-    except (DemoError, LogInUse, LogUnavailable, PortInUse) as error:
-        fail(str(error))
+    raise typer.Exit(asyncio.run(run_demo(options)))
 
 
 @app.command()

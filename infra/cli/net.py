@@ -14,7 +14,7 @@ from rich.table import Table
 from domain.net import Net
 from infra.cli.options import fail
 from infra.net.check import NetReport, check
-from infra.net.files import NetFileError, read_net, write_net
+from infra.net.files import read_net, write_net
 from infra.net.shenzhen import shenzhen
 from infra.net.synthetic import tessellate
 from infra.net.tessellate import BoundaryError
@@ -36,8 +36,6 @@ def tessellate_boundary(
     """
     try:
         document = json.loads(boundary.read_text(encoding="utf-8"))
-    except OSError as error:
-        fail(f"{boundary} 无法读取 · cannot be read: {error.strerror}")
     except ValueError as error:
         fail(f"{boundary} 不是 JSON · is not JSON: {error}")
     try:
@@ -64,10 +62,7 @@ def check_net(
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
 ) -> None:
     """检查网格 · Check codes, parents, polygons and owners, and show what the grids cover. Exits 1 on faults."""
-    try:
-        report = check(read_net(file) if file else _built_in())
-    except NetFileError as error:
-        fail(str(error))
+    report = check(read_net(file) if file else _built_in())
     if as_json:
         typer.echo(report.model_dump_json())
     else:

@@ -101,8 +101,11 @@ class LogReader:
         path = folder / "log.db"
         if not path.exists():
             raise FileNotFoundError(f"{folder} 中没有日志 · there is no log in {folder}: start `beeline serve` first")
-        self._connection = _connect(path, read_only=True)
-        self.partitions = self._meta("partitions") or DEFAULT_PARTITIONS
+        try:
+            self._connection = _connect(path, read_only=True)
+            self.partitions = self._meta("partitions") or DEFAULT_PARTITIONS
+        except sqlite3.Error as error:
+            raise LogUnavailable(f"{path}: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

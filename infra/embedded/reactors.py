@@ -39,8 +39,7 @@ class ReactorTask:
     def __init__(self, log: EmbeddedLog, reactor: Reactor, partition: int, host: ReactorHost) -> None:
         self.reactor, self.partition = reactor, partition
         self._log, self._host = log, host
-        self.position, memo = log.position(reactor.name, reactor.source, partition)
-        self._filter = _restore(memo)
+        self.position, self._filter = 0, CommitFilter()
 
     @property
     def is_idle(self) -> bool:
@@ -48,7 +47,12 @@ class ReactorTask:
         return self.position >= self._log.end(self.reactor.source, self.partition)
 
     async def serve(self) -> None:
-        """React until cancelled. Raises `CorruptCommit` and stops there: skipping would hide it."""
+        """React until cancelled. Raises `CorruptCommit` and stops there: skipping would hide it.
+
+        Begins where the log says: after an append that failed, what is in memory has gone too far.
+        """
+        self.position, memo = self._log.position(self.reactor.name, self.reactor.source, self.partition)
+        self._filter = _restore(memo)
         while True:
             await self._log.wait_beyond(self.reactor.source, self.partition, self.position)
             records = self._log.read(self.reactor.source, self.partition, self.position, MAX_BATCH)

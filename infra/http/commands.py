@@ -127,7 +127,7 @@ class VoidIn(Reasoned):
 class RateIn(Input):
     """1 to 5."""
 
-    score: int = Field(ge=1, le=5)
+    score: int = Field(ge=1, le=5, strict=True)
 
 
 class NoteIn(Input):
@@ -168,6 +168,7 @@ async def command_case(
     case_id: str, said: CommandIn, actor: TheActor, edge: TheEdge, wait: TheWait, response: Response
 ) -> CommandOut:
     """对案件操作 — ask something of a case; answers with the outcome, or with 202 and where to look for it."""
+    case_id = case_id.lower()
     kind, shape = _kind(said, ON_CASE)
     require(actor, COMMANDS[said.type], said.type, at="/type")
     if not CASE_ID.fullmatch(case_id):
@@ -270,6 +271,10 @@ async def _ask(
         raise unavailable("; ".join(problems))
     known: OutcomeView | None = await edge.reads.read(outcome_of, said.id)
     if known is not None and known.outcome == Outcome.APPLIED:
+        if subject not in {about for _, about in known.events} and isinstance(command, c.OnCase):
+            raise Problem(
+                409, "contradiction", f"command {said.id} was about another case", errors=[("/id", "make a new UUIDv7")]
+            )
         return _known(known)
     envelope = Envelope(
         id=said.id, source="/beeline/http", subject=subject, time=node.now(), data=command, correlationid=said.id

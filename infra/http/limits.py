@@ -7,8 +7,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from infra.http.problems import Problem
 
-MAX_BODY_BYTES = 8 * 1024 * 1024
+MAX_BODY_BYTES = 16 * 1024 * 1024
 """A batch of an offline day fits; and a description that is far too long is still named as such, with its pointer."""
+
+MAX_DRAINED_BYTES = 4 * MAX_BODY_BYTES
+"""How much of a body that is too large is read and dropped, so that its sender gets to see the answer."""
 
 
 class BodyLimits:
@@ -19,7 +22,7 @@ class BodyLimits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        if scope["type"] != "http" or scope["method"] not in ("POST", "PUT", "PATCH"):
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         request = Request(scope)
@@ -48,18 +51,18 @@ class BodyLimits:
 
 
 async def _read(request: Request, receive: Receive) -> bytes | None:
-    """The body, or None once it is known to be too large."""
+    """The body, or None where it is too large; one that announces far too much is not read at all."""
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+    if announced.isdecimal() and int(announced) > MAX_DRAINED_BYTES:
         return None
     parts, size, more = [], 0, True
-    while more:
+    while more and size <= MAX_DRAINED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             break
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > MAX_BODY_BYTES:
-            return None
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size <= MAX_BODY_BYTES:
+            parts.append(piece)
         more = message.get("more_body", False)
-    return b"".join(parts)
+    return b"".join(parts) if size <= MAX_BODY_BYTES else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -29,6 +30,8 @@ router = APIRouter(tags=["reports"])
 MAX_BATCH = 100
 ROUTED = "file"
 """What the router calls the command that follows from a report."""
+LOOK_AGAIN_SECONDS = 0.2
+"""A report that is sent again may have been answered a moment before: then nobody will say so once more."""
 
 
 class ReportTaken(BaseModel):
@@ -155,20 +158,20 @@ async def submit_batch(request: Request, actor: TheActor) -> BatchOut:
 
 async def _and_fate(edge: Edge, uuid: str, taking: Awaitable[Taken], seconds: float) -> tuple[Taken, ReportView | None]:
     """Take a report in, and wait at most so long until the read model knows what became of it."""
+    known: ReportView | None = None
     with edge.node.expect(derived_id(uuid, ROUTED)) as answer:
         taken = await taking
-        known = await edge.reads.read(report, uuid)
-        if known is not None and known.status != "received":
-            return taken, known
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                commit = await asyncio.shield(answer)
-                await edge.node.projected(
-                    Topic.CASE_COMMANDS, commit.partition, head_of(commit).command_offset, seconds
-                )
-        except TimeoutError:
-            return taken, known
-        return taken, await edge.reads.read(report, uuid)
+                while True:
+                    if decided := answer.done():
+                        offset = head_of(answer.result()).command_offset
+                        await edge.node.projected(Topic.CASE_COMMANDS, answer.result().partition, offset, seconds)
+                    known = await edge.reads.read(report, uuid)
+                    if decided or (known is not None and known.status != "received"):
+                        break
+                    await asyncio.wait((answer,), timeout=LOOK_AGAIN_SECONDS)
+    return taken, known
 
 
 async def _listed(request: Request) -> list[Any]:

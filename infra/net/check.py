@@ -9,7 +9,7 @@ import shapely
 from shapely import Polygon
 
 from domain.message import Value
-from domain.net import Level, Net, Org, UnitKind
+from domain.net import CodeScheme, Level, Net, Org, Unit, UnitKind
 
 NEGLIGIBLE = 1e-6
 """A share of area below which an overlap is rounding."""
@@ -50,29 +50,48 @@ def check(net: Net) -> NetReport:
         units={str(kind): count for kind, count in sorted(kinds.items())},
         grids=len(net.grids),
         districts=tuple(_districts(net, org)),
-        faults=tuple(_faults(net, org)),
+        faults=(*_unit_faults(net, org), *_grid_faults(net, org)),
     )
 
 
-def _faults(net: Net, org: Org) -> Iterator[str]:
+def _unit_faults(net: Net, org: Org) -> Iterator[str]:
     for code, times in Counter(unit.code for unit in net.units).items():
         if times > 1:
-            yield f"unit {code} is there {times} times"
+            yield f"单位重复 · unit {code} is there {times} times"
     tops = [unit.code for unit in net.units if unit.parent is None]
     if len(tops) != 1:
-        yield f"{len(tops)} units have no parent, and one city has one top"
+        yield f"须有一个市 · {len(tops)} units have no parent, and one city has one top"
     for unit in net.units:
-        if unit.parent is not None and org.unit(unit.parent) is None:
-            yield f"unit {unit.code}: its parent {unit.parent} does not exist"
+        if unit.parent is None:
+            continue
+        parent, highest = org.unit(unit.parent), org.unit((unit.code, *org.ancestors(unit.code))[-1])
+        if parent is None:
+            yield f"上级不存在 · unit {unit.code}: its parent {unit.parent} does not exist"
+        elif highest is not None and highest.parent is not None and org.unit(highest.parent) is not None:
+            yield f"上级成环 · unit {unit.code}: its parents go round in a circle"
+        elif _is_misnamed(unit, parent, net.scheme):
+            yield f"编码不符 · unit {unit.code}: its first digits are not those of its parent {parent.code}"
+
+
+def _is_misnamed(unit: Unit, parent: Unit, scheme: CodeScheme) -> bool:
+    """Prefixes serve area levels only; a team, a desk or a panel is called as it likes."""
+    areas = unit.kind is UnitKind.AREA and parent.kind is UnitKind.AREA
+    return areas and parent.level in scheme.prefixes and scheme.code_at(unit.code, parent.level) != parent.code
+
+
+def _grid_faults(net: Net, org: Org) -> Iterator[str]:
+    for code, times in Counter(grid.code for grid in net.grids).items():
+        if times > 1:
+            yield f"网格重复 · grid {code} is there {times} times"
     people = {worker.person for worker in net.workers}
     for grid in net.grids:
         if org.unit(grid.code) is None:
-            yield f"grid {grid.code} has no unit of its own"
+            yield f"网格无单位 · grid {grid.code} has no unit of its own"
         if grid.owner not in people:
-            yield f"grid {grid.code}: its owner {grid.owner or '(nobody)'} is not among the workers"
+            yield f"无网格员 · grid {grid.code}: its owner {grid.owner or '(nobody)'} is not among the workers"
         shape = Polygon(grid.rings[0], grid.rings[1:])
         if not shape.is_valid:
-            yield f"grid {grid.code}: {shapely.is_valid_reason(shape)}"
+            yield f"图形有误 · grid {grid.code}: {shapely.is_valid_reason(shape)}"
 
 
 def _districts(net: Net, org: Org) -> Iterator[DistrictCoverage]:

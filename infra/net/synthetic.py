@@ -15,6 +15,8 @@ from infra.net.tessellate import BoundaryError, Progress, cut, name_of, polygons
 
 GRIDS_PER_COMMUNITY = 26
 COMMUNITIES_PER_STREET = 10
+MAX_DISTRICTS = 99
+"""Two digits name a district."""
 CITY = "9901"
 """The synthetic city's digits: no division of the People's Republic begins so."""
 VALID_FROM = date(2026, 1, 1)
@@ -109,14 +111,16 @@ def tessellate(document: object, cell_metres: float, *, name: str = "", progress
     Deterministic: the same boundary and size give the same net, to the version. Raises `BoundaryError`.
     """
     features = polygons_of(document)
+    if len(features) > MAX_DISTRICTS:
+        raise BoundaryError(
+            f"要素过多 · {len(features)} features, and a city has at most {MAX_DISTRICTS} districts: join some"
+        )
     areas: list[BaseGeometry] = [area for _, area in features]
     builder, city = NetBuilder(), f"{CITY}00000000"
     title = name or "合成城市"
     builder.area(city, Level.CITY, None, title, name or "Synthetic city")
     builder.desk(city)
     for number, (feature, pieces) in enumerate(zip(features, cut(areas, cell_metres, progress), strict=True), start=1):
-        if number > 99:
-            raise BoundaryError(f"{len(features)} features, and a city has at most 99 districts: join some")
         if pieces:
             zh = name_of(feature[0]) or f"第{number}区"
             en = str(feature[0].get("name_en") or (zh if zh.isascii() else f"District {number}"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from math import ceil, cos, hypot, radians
+from math import ceil, cos, radians
 
 import numpy as np
 import shapely
@@ -17,6 +17,8 @@ from domain.net import Ring
 MIN_GRID_SHARE = 0.1
 """A piece smaller than this share of a whole cell joins a neighbour."""
 MAX_CELLS = 200_000
+MAX_SQUARES = 10 * MAX_CELLS
+"""Squares in the bounds of all outlines, most of them outside in a long thin one: about 1 GB of memory."""
 DECIMALS = 6
 HILBERT_ORDER = 10
 """The curve that orders grids runs over 1024 × 1024 squares."""
@@ -38,25 +40,31 @@ def polygons_of(document: object) -> list[tuple[dict[str, object], BaseGeometry]
         features = [{"properties": {}, "geometry": document}]
     if not isinstance(features, list) or not features:
         raise BoundaryError(
-            "not GeoJSON with at least one feature: give a FeatureCollection, a Feature or a (Multi)Polygon"
+            "不是 GeoJSON · not GeoJSON with at least one feature: give a FeatureCollection, a Feature or a (Multi)Polygon"
         )
     return [_polygon(number, feature) for number, feature in enumerate(features, start=1)]
 
 
 def _polygon(number: int, feature: object) -> tuple[dict[str, object], BaseGeometry]:
-    try:
-        geometry, properties = feature["geometry"], feature.get("properties") or {}  # type: ignore[index, attr-defined]
-        made = shape(geometry)
-    except (AttributeError, KeyError, TypeError, ValueError, IndexError, shapely.errors.ShapelyError) as error:
-        raise BoundaryError(f"feature {number}: its geometry cannot be read ({error})") from error
+    properties = (feature.get("properties") or {}) if isinstance(feature, dict) else None
+    if not isinstance(feature, dict) or not isinstance(properties, dict):
+        raise BoundaryError(f"要素有误 · feature {number}: is not an object with properties and a geometry")
     name = f"feature {number}" + (f" ({label})" if (label := name_of(properties)) else "")
+    try:
+        with np.errstate(invalid="ignore"):  # what is no number is refused below, with its place
+            made = shape(feature["geometry"])
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError, shapely.errors.ShapelyError) as error:
+        raise BoundaryError(f"几何无法读取 · {name}: its geometry cannot be read ({error})") from error
     if made.geom_type not in ("Polygon", "MultiPolygon") or made.is_empty:
-        raise BoundaryError(f"{name}: is a {made.geom_type}, and only a polygon bounds an area")
+        kind = f"an empty {made.geom_type}" if made.is_empty else f"a {made.geom_type}"
+        raise BoundaryError(f"不是面 · {name}: is {kind}, and only a polygon bounds an area")
     west, south, east, north = made.bounds
     if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
-        raise BoundaryError(f"{name}: coordinates are not degrees of longitude and latitude; convert it to WGS-84")
+        raise BoundaryError(
+            f"坐标不是经纬度 · {name}: coordinates are not degrees of longitude and latitude; convert it to WGS-84"
+        )
     if not made.is_valid:
-        raise BoundaryError(f"{name}: {shapely.is_valid_reason(made)}; mend the outline first")
+        raise BoundaryError(f"轮廓有误 · {name}: {shapely.is_valid_reason(made)}; mend the outline first")
     return properties, made
 
 
@@ -73,27 +81,38 @@ def cut(areas: list[BaseGeometry], cell_metres: float, progress: Progress | None
     Raises `BoundaryError` where the size gives no grid, or too many.
     """
     west, south, east, north = shapely.total_bounds(areas)
-    step_lat = cell_metres / METRES_PER_DEGREE
-    step_lon = step_lat / max(cos(radians((south + north) / 2)), 0.01)
-    columns, rows = ceil((east - west) / step_lon), ceil((north - south) / step_lat)
-    whole = sum(area.area for area in areas) / (step_lat * step_lon)
-    if whole > MAX_CELLS or columns * rows > 100 * MAX_CELLS:
-        wanted = ceil(cell_metres * (max(whole, columns * rows / 100) / MAX_CELLS) ** 0.5)
-        raise BoundaryError(
-            f"cells of {cell_metres:g} m give about {whole:,.0f} grids: try --cell-metres {wanted} or more"
-        )
-    if whole < 1:
-        raise BoundaryError(f"a cell of {cell_metres:g} m is larger than the area: try a smaller --cell-metres")
+    step = _step(areas, cell_metres, (south + north) / 2)
     taken: BaseGeometry = Polygon()
     result = []
     for number, area in enumerate(areas, start=1):
         own = area.difference(taken)
         taken = shapely.union_all([taken, area])
-        pieces = _pieces(own, (west, south), (step_lon, step_lat))
-        result.append(_in_order(_merged(pieces, MIN_GRID_SHARE * step_lon * step_lat), (west, south, east, north)))
+        parts = [part for part in shapely.get_parts(own) if part.geom_type == "Polygon" and not part.is_empty]
+        pieces = [piece for part in parts for piece in _pieces(part, (west, south), step)]
+        result.append(_in_order(_merged(pieces, MIN_GRID_SHARE * step[0] * step[1]), (west, south, east, north)))
         if progress is not None:
             progress(number, len(areas))
     return result
+
+
+def _step(areas: list[BaseGeometry], cell_metres: float, lat: float) -> tuple[float, float]:
+    """The width and height of a square in degrees. Raises `BoundaryError` where there would be none, or too many."""
+    step_lat = cell_metres / METRES_PER_DEGREE
+    step_lon = step_lat / max(cos(radians(lat)), 0.01)
+    whole = sum(area.area for area in areas) / (step_lat * step_lon)
+    west, south, east, north = shapely.bounds(shapely.get_parts(areas)).T
+    squares = float((((east - west) / step_lon + 1) * ((north - south) / step_lat + 1)).sum())
+    excess = max(whole / MAX_CELLS, squares / MAX_SQUARES)
+    if excess > 1:
+        raise BoundaryError(
+            f"网格过小 · cells of {cell_metres:g} m give about {whole:,.0f} grids, of {squares:,.0f} squares to look at: "
+            f"try --cell-metres {ceil(cell_metres * excess**0.5)} or more"
+        )
+    if whole < 1:
+        raise BoundaryError(
+            f"网格过大 · a cell of {cell_metres:g} m is larger than the area: try a smaller --cell-metres"
+        )
+    return step_lon, step_lat
 
 
 def _pieces(area: BaseGeometry, origin: tuple[float, float], step: tuple[float, float]) -> list[Polygon]:
@@ -172,10 +191,3 @@ def rings_of(polygon: Polygon) -> tuple[Ring, ...]:
 
 def _rounded(coordinates: Iterable[tuple[float, ...]]) -> Iterator[tuple[float, float]]:
     return ((round(point[0], DECIMALS), round(point[1], DECIMALS)) for point in coordinates)
-
-
-def metres_across(polygon: Polygon) -> float:
-    """The diagonal of a polygon's bounds in metres."""
-    west, south, east, north = polygon.bounds
-    squeeze = cos(radians((south + north) / 2))
-    return hypot((east - west) * squeeze, north - south) * METRES_PER_DEGREE

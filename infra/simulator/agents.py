@@ -28,6 +28,7 @@ MAX_BATCH = 8
 """Records that an agent takes at once: small, so that faults find every seam."""
 
 
+STEPS_AFTER_LOSS = 16
 MAX_PROJECTED = 60
 """Records of one partition in one transaction of the read models."""
 FORGETTING_SHARE = 0.2
@@ -89,6 +90,8 @@ class Owned:
         self.frozen: list[Runner] = []
         self.runner: Runner | None = None
         self._world, self._opened = world, 0
+        self._steps_left: int | None = None
+        """Until the owner hears that a write of its was lost."""
         self.name = f"{processor.name} owner"
 
     def step(self) -> bool:
@@ -98,22 +101,25 @@ class Owned:
             self.runner = Runner(self._world, self.processor, self.partition, self._opened)
             return True
         worked = self.runner.step()
+        if self._steps_left is not None:
+            self._steps_left -= 1
+            if not self._steps_left:
+                self.crash()
+            return True
         if worked and self.runner.is_settled and self._world.random.random() < SNAPSHOT_SHARE:
             self.runner.save()
         return worked
 
     def crash(self) -> None:
         """The owner dies with its batch half written."""
-        self.runner = None
+        self.runner = self._steps_left = None
 
     def lose(self) -> bool:
         """One record is lost on its way; the owner writes on for a while until it hears of it, and dies."""
         if self.runner is None or not self.runner.pending:
             return False
         del self.runner.pending[0]
-        for _ in range(2 * MAX_BATCH):
-            self.runner.step()
-        self.runner = None
+        self._steps_left = STEPS_AFTER_LOSS
         return True
 
     def double(self) -> bool:
@@ -128,7 +134,7 @@ class Owned:
         if self.runner is None:
             return False
         self.frozen.append(self.runner)
-        self.runner = None
+        self.crash()
         return True
 
     def wake(self) -> bool:

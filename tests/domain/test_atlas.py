@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Point, Polygon
 
-from domain.atlas import GAP_METRES, METRES_PER_DEGREE, Atlas, Located
+from domain.atlas import EDGE_DEGREES, GAP_METRES, METRES_PER_DEGREE, Atlas, Located
 from domain.crs import Crs, from_wgs84, to_wgs84
 from domain.net import Compound, Grid, Ring
 from domain.place import Place, distance_metres
@@ -78,6 +78,13 @@ def test_a_hole_in_a_grid_is_not_of_the_grid() -> None:
     assert Atlas([ring]).locate(0.02, 0.02) == Located("1", "inside")
 
 
+def test_a_shared_edge_inside_a_hole_goes_to_the_lowest_code() -> None:
+    outer, hole = square("2", 0.0, 0.0, 0.1), square("1", 0.04, 0.04, 0.02)
+    around = outer.model_copy(update={"rings": (outer.rings[0], hole.rings[0])})
+    assert Atlas([around, hole]).locate(0.05, 0.04) == Located("1", "edge")
+    assert Atlas([around, hole.model_copy(update={"code": "3"})]).locate(0.05, 0.04) == Located("2", "edge")
+
+
 def test_a_compound_has_its_points() -> None:
     corners: Ring = ((114.0, 22.5), (114.005, 22.5), (114.005, 22.505), (114.0, 22.505), (114.0, 22.5))
     compound = Compound(code="c1", name_zh="花园", name_en="Garden", parent="x", panel="c1-panel", rings=(corners,))
@@ -99,6 +106,25 @@ def test_the_index_agrees_with_a_look_at_every_grid(lon: float, lat: float) -> N
         assert located.grid == min(inside, key=lambda code: shapes[code].area)
     elif located is not None and located.how == "nearest":
         assert located.distance_metres <= GAP_METRES
+
+
+LATTICE = [
+    square(f"{7 * (3 * x + y) % 10}", 114.0 + 0.002 * x, 22.5 + 0.002 * y, 0.002) for x in range(3) for y in range(3)
+]
+steps = st.integers(-2, 14)
+"""Of half a thousandth of a degree: often on an edge or a corner."""
+
+
+@given(steps, steps)
+def test_on_a_lattice_the_lowest_code_of_those_that_touch_has_the_point(x: int, y: int) -> None:
+    lon, lat = 114.0 + 0.0005 * x, 22.5 + 0.0005 * y
+    touching = [each.code for each in LATTICE if Polygon(each.rings[0]).distance(Point(lon, lat)) <= EDGE_DEGREES]
+    located = Atlas(LATTICE).locate(lon, lat)
+    if touching:
+        assert located is not None
+        assert (located.grid, located.distance_metres) == (min(touching), 0.0)
+    else:
+        assert located is None or located.how == "nearest"
 
 
 @given(st.lists(st.tuples(lons, lats), max_size=20))

@@ -202,9 +202,6 @@ UNUSUAL: dict[str, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.xfail(
-    reason="rich reads messages as markup, and some errors of the file system are not told", strict=False
-)
 @pytest.mark.parametrize("what", UNUSUAL)
 def test_whatever_is_wrong_is_said_in_a_sentence(tmp_path: Path, boundary: Path, small_net: Net, what: str) -> None:
     file, half, junk = tmp_path / "file", tmp_path / "half.json.gz", tmp_path / "junk"

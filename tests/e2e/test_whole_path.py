@@ -223,7 +223,6 @@ def test_a_report_sent_again_is_the_same_and_with_other_content_a_contradiction(
     assert town.send(report, town.rider("r-thief")).status == 409
 
 
-@pytest.mark.xfail(reason="a report that has been filed but not projected yet is waited for in vain", strict=False)
 def test_who_waits_for_a_report_sent_a_moment_ago_hears_what_became_of_it(town: Town) -> None:
     for _ in range(6):
         report = town.report()
@@ -391,9 +390,6 @@ def test_a_log_that_cannot_be_written_is_a_503_and_nothing_half_written(server: 
     assert town.case(case)["case"]["version"] == 3
 
 
-@pytest.mark.xfail(
-    reason="an outage stays in /readyz, and a reactor that tries again takes its batch for void", strict=False
-)
 def test_after_outages_under_load_everything_is_caught_up_and_nothing_lost(server: Server) -> None:
     server.start()
     town = Town(server)

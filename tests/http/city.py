@@ -115,7 +115,9 @@ class City:
     async def unit_of(self, case_id: str) -> str:
         """Whose case it is."""
         administrator = self.token("root", Role.ADMINISTRATOR)
-        return str((await self.get(f"/v1/cases/{case_id}", administrator)).body["case"]["owner"])
+        seen = await self.get(f"/v1/cases/{case_id}", administrator)
+        assert seen.status == 200, seen
+        return str(seen.body["case"]["owner"])
 
     async def ask(self, thing: str, kind: str, token: str, command: str = "", /, **data: Any) -> Answer:
         """A command on a case or a report."""

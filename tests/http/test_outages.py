@@ -36,6 +36,7 @@ async def test_a_locked_log_takes_nothing_and_says_when_to_come_back(
     async with city_in(tmp_path) as city:
         case_id, report, other = await city.filed(), city.report(), city.report()
         worker = city.staff(Role.GRID_WORKER, await city.unit_of(case_id))
+        assert await city.node.host.caught_up(5)
         log = city.node.host.log
         ends = [log.end(topic, n) for topic in (Topic.REPORT_EVENTS, Topic.CASE_COMMANDS) for n in range(4)]
         lock = foreign_lock(tmp_path / "log.db")
@@ -67,15 +68,16 @@ async def test_an_outage_shows_in_readiness_and_is_over_when_it_is_over(
 ) -> None:
     monkeypatch.setattr("infra.embedded.log.BUSY_TIMEOUT_SECONDS", 0.05)
     async with city_in(tmp_path) as city:
-        report = city.report()
-        assert (await city.post("/v1/reports", report, city.rider())).status == 202
-        lock = foreign_lock(tmp_path / "log.db")  # before the processors have written what follows from it
+        reports = [city.report() for _ in range(30)]
+        assert (await city.post("/v1/reports/batch", reports, city.rider())).body["accepted"] == 30
+        lock = foreign_lock(tmp_path / "log.db")  # before the processors have written all that follows from them
         assert await readiness(city, 503) == 503
         lock.execute("ROLLBACK")
         lock.close()
         assert await readiness(city, 200) == 200
-        filed = await city.post("/v1/reports", report, city.rider(), prefer="wait=5")
-        assert (filed.status, filed.body["status"]) == (202, "filed")
+        for report in reports:
+            filed = await city.post("/v1/reports", report, city.rider(), prefer="wait=5")
+            assert (filed.status, filed.body["status"]) == (202, "filed")
 
 
 async def test_without_a_key_for_a_new_person_nothing_reaches_the_log(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from domain.case.state import Cell
+from domain.directory import Directory
 from domain.ids import cell_at, report_id
 from domain.message import Envelope
 from domain.net import Net
@@ -23,13 +24,16 @@ from domain.report import ReportSubmitted
 from infra.auditing import audit, differing_read_models
 from infra.bootstrap import Beeline, Settings, running
 from infra.embedded.host import Host, HostStopped
+from infra.embedded.log import LogUnavailable
 from infra.net.synthetic import tessellate
 from infra.uuid7 import uuid7_at
 from projections.facts import miss_table, summary
 from projections.projector import digest
 from projections.queues import queue
 from projections.reports import report
+from streams.reactor import Ask
 from streams.record import NewRecord, Topic, partition_of
+from streams.rewarder import Rewarder
 
 START = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
 """A Monday, 08:00 in Shenzhen."""
@@ -211,3 +215,25 @@ async def test_what_waits_for_a_stopped_partition_is_told_and_the_operator_can_d
 
 def raising(*_: object) -> None:
     raise ZeroDivisionError("a defect")
+
+
+async def test_points_are_paid_after_an_outage_that_hit_the_rewarder(
+    tmp_path: Path, net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.embedded.log.BUSY_TIMEOUT_SECONDS", 0.05)
+    async with node(tmp_path, net) as beeline:
+        host = beeline.host
+        failed = asyncio.Event()
+
+        def fail_once(rewarder: Rewarder, event: Envelope, at: datetime, directory: Directory) -> Iterable[Ask]:
+            if not failed.is_set():
+                failed.set()
+                raise LogUnavailable("disk full")
+            return rewarded(rewarder, event, at, directory)
+
+        rewarded = Rewarder.react
+        monkeypatch.setattr(Rewarder, "react", fail_once)
+        await submit(host, 1)
+        assert await host.caught_up(30)
+        assert failed.is_set()
+        assert (await beeline.reads.read(summary)).points_issued > 0

@@ -17,7 +17,7 @@ from shapely.geometry import shape
 
 from domain.crs import Crs, from_wgs84
 from domain.message import Role
-from domain.net import Level, Net, Org, UnitKind
+from domain.net import Level, Net, Org, Ring, UnitKind
 from infra.net.check import check
 from infra.net.files import NetFileError, read_net, write_net
 from infra.net.shenzhen import shenzhen
@@ -88,6 +88,22 @@ def test_where_features_overlap_the_first_one_has_the_ground() -> None:
     assert sum(each.area for each in shapes) == pytest.approx(shapely.union_all(shapes).area, rel=1e-6)
 
 
+def test_a_feature_wholly_inside_an_earlier_one_gets_no_grids() -> None:
+    net = tessellate(collection(NORTH, NORTH), 500)
+    assert net.grids == tessellate(collection(NORTH), 500).grids
+
+
+def test_islands_far_apart_are_one_district() -> None:
+    def island(lon: float, lat: float) -> list[list[tuple[float, float]]]:
+        return [[(lon, lat), (lon + 0.1, lat), (lon + 0.1, lat + 0.1), (lon, lat + 0.1), (lon, lat)]]
+
+    parts = [island(179.9, -17.0), island(-180.0, -17.0), island(-180.0, -12.0)]
+    net = tessellate({"type": "MultiPolygon", "coordinates": parts}, 1000)
+    covered = shapely.union_all(shapes_of(net))
+    assert covered.area == pytest.approx(0.03, rel=1e-4)
+    assert {unit.code for unit in net.units if unit.level is Level.DISTRICT} == {"990101000000"}
+
+
 @settings(max_examples=15)
 @given(
     st.tuples(st.floats(-170, 170), st.floats(-70, 70)),
@@ -119,6 +135,10 @@ def test_any_triangle_on_earth_is_covered(
         (collection({"type": "Feature", "properties": {}, "geometry": None}), 100, "feature 1"),
         (collection(NORTH, feature("Bow", (0, 0), (1, 1), (1, 0), (0, 1))), 100, "feature 2 (Bow): Self-intersection"),
         (collection(feature("Far", (500000, 4), (500100, 4), (500100, 9))), 100, "WGS-84"),
+        (collection(feature("NaN", (0, 0), (1, float("nan")), (1, 0))), 100, "feature 1 (NaN)"),
+        (collection(NORTH | {"properties": [1]}), 100, "feature 1: is not an object"),
+        ({"type": "Polygon", "coordinates": []}, 100, "empty Polygon"),
+        (collection(*[NORTH] * 100), 100, "at most 99 districts"),
         (collection(NORTH), 1, "--cell-metres"),
         (collection(NORTH), 1_000_000, "smaller --cell-metres"),
     ],
@@ -137,8 +157,34 @@ def test_a_net_comes_back_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text(json.dumps({"units": 3}))
     with pytest.raises(NetFileError, match="net tessellate"):
         read_net(tmp_path / "broken.json")
+    (tmp_path / "half.json.gz").write_bytes((tmp_path / "net.json.gz").read_bytes()[:300])
+    with pytest.raises(NetFileError, match="damaged"):
+        read_net(tmp_path / "half.json.gz")
     with pytest.raises(NetFileError, match="cannot be read"):
         read_net(tmp_path / "missing.json")
+
+
+@pytest.mark.parametrize(
+    "rings", [(), (((8.5, 47.3), (8.6, 47.3)),), (((8.5, 47.3), (8.6, 47.3), (8.6, 470.4), (8.5, 47.3)),)]
+)
+def test_a_file_with_an_outline_that_cannot_be_drawn_is_refused(tmp_path: Path, rings: tuple[Ring, ...]) -> None:
+    net = tessellate(collection(NORTH), 800)
+    odd = net.grids[0].model_copy(update={"rings": rings})
+    write_net(net.model_copy(update={"grids": (odd, *net.grids[1:])}), tmp_path / "odd.json")
+    with pytest.raises(NetFileError, match=odd.code):
+        read_net(tmp_path / "odd.json")
+
+
+def test_a_check_names_circles_strange_codes_and_double_grids() -> None:
+    net = tessellate(collection(NORTH, SOUTH), 800)
+    codes = {(unit.level, unit.kind): unit.code for unit in net.units}
+    street, community = codes[Level.STREET, UnitKind.AREA], codes[Level.COMMUNITY, UnitKind.AREA]
+    parents = {street: community, "990101000000": "990102000000"}
+    units = tuple(unit.model_copy(update={"parent": parents.get(unit.code, unit.parent)}) for unit in net.units)
+    faults = "\n".join(check(net.model_copy(update={"units": units, "grids": (net.grids[0], *net.grids)})).faults)
+    assert f"unit {street}: its parents go round" in faults
+    assert "unit 990101000000: its first digits are not those of its parent 990102000000" in faults
+    assert f"grid {net.grids[0].code} is there 2 times" in faults
 
 
 def test_a_check_names_what_is_wrong() -> None:

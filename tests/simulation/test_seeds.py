@@ -67,6 +67,7 @@ def test_a_week_sees_every_kind_of_fault_and_nearly_every_kind_of_event() -> Non
     }
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_log_in_another_process() -> None:
     code = "from infra.simulator import simulate; import json; print(json.dumps(simulate(5, 0.2).as_json()))"
     run = subprocess.run(
