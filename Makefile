@@ -1,5 +1,6 @@
 # make demo    a day of Shenzhen on the embedded default (ARGS="--exit --json" stops after the day)
 # make test    every test
+# make docs    write the generated reference pages again
 # make check   lint, types, import directions, unit tests; under a minute
 # Each sets up .venv by itself and is fast the second time.
 
@@ -25,6 +26,7 @@ check: $(READY)
 
 docs: $(READY)
 	$(BIN)/beeline schema --out docs/reference
+	$(BIN)/python -m infra.seed.reference > docs/reference/catalogue.md
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

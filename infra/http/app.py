@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 
 from infra.database import Reads
 from infra.http import commands, queries, reports
-from infra.http.edge import Edge, Node, TheEdge
+from infra.http.edge import Edge, Node, TheEdge, keep_trace
 from infra.http.limits import BodyLimits
 from infra.http.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, SCHEMA, install
 from infra.identity import Identity
 from infra.keystore import KeyStore
+
+HOLIDAY_TABLE_NOTICE = timedelta(days=60)
+"""How long before its end the holiday table is worth a warning."""
 
 health = APIRouter(tags=["health"])
 
@@ -35,11 +39,20 @@ async def readyz(edge: TheEdge, response: Response) -> dict[str, Any]:
     return {
         "status": "waiting" if problems else "ok",
         "problems": problems,
+        "warnings": warnings(edge.node),
         "time": edge.node.now(),
         "lag_records": edge.node.lag_records(),
         "directory": edge.node.directory.version,
         "net": {"name_zh": net.name_zh, "name_en": net.name_en, "synthetic": net.synthetic},
     }
+
+
+def warnings(node: Node) -> list[str]:
+    """What does not stop anything yet, but will be wrong soon."""
+    last_year = node.directory.calendar.last_year
+    if (node.now() + HOLIDAY_TABLE_NOTICE).year <= last_year:
+        return []
+    return [f"节假日表止于 {last_year} 年 · the holiday table ends with {last_year}; beyond it weekdays count"]
 
 
 @health.get("/.well-known/jwks.json")
@@ -70,6 +83,7 @@ def create_app(node: Node, reads: Reads, identity: Identity, keys: KeyStore) -> 
         description="Errors are RFC 9457 problems whose `errors` point at the fields. Times are UTC.",
         redoc_url=None,
         responses={"4XX": PROBLEM, 503: PROBLEM},
+        dependencies=[Depends(keep_trace)],
     )
     app.state.edge = Edge(node, reads, identity, keys)
     install(app)

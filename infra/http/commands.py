@@ -21,6 +21,7 @@ from infra.embedded.log import Place
 from infra.http.edge import (
     CATCH_UP_SECONDS,
     DEFAULT_WAIT_SECONDS,
+    TRACE,
     Edge,
     TheActor,
     TheEdge,
@@ -277,7 +278,13 @@ async def _ask(
             )
         return _known(known)
     envelope = Envelope(
-        id=said.id, source="/beeline/http", subject=subject, time=node.now(), data=command, correlationid=said.id
+        id=said.id,
+        source="/beeline/http",
+        subject=subject,
+        time=node.now(),
+        data=command,
+        correlationid=said.id,
+        traceparent=TRACE.get(),
     )
     with node.expect(said.id) as answer:
         (place,) = await node.append([Ask(Topic.CASE_COMMANDS, cell_of(subject), envelope).record(node.partitions)])

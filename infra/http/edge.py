@@ -7,6 +7,7 @@ import re
 from asyncio import Future
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Protocol
@@ -151,6 +152,17 @@ def wait_seconds(
 
 
 TheWait = Annotated[float | None, Depends(wait_seconds)]
+
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+TRACE: ContextVar[str] = ContextVar("trace", default="")
+"""The request's trace (W3C Trace Context), which everything that follows from it carries on; empty where it has none."""
+
+
+async def keep_trace(
+    traceparent: Annotated[str, Header(description="W3C Trace Context; copied on through the log")] = "",
+) -> None:
+    """Remember the request's trace; one that is not well formed is no trace."""
+    TRACE.set(traceparent if TRACEPARENT.fullmatch(traceparent) else "")
 
 
 async def fresh_read(

@@ -21,7 +21,7 @@ from domain.message import Actor, Envelope, Role
 from domain.place import Place as PlaceSeen
 from domain.report import ReportSubmitted
 from domain.sealing import Sealed
-from infra.http.edge import CATCH_UP_SECONDS, Edge, key_ready
+from infra.http.edge import CATCH_UP_SECONDS, TRACE, Edge, key_ready
 from infra.http.problems import Problem, invalid, unavailable
 from infra.sealing import seal
 from projections.reports import ReportView, content_of, report, report_table
@@ -200,6 +200,7 @@ class Intake:
             time=node.now(),
             data=submitted,
             correlationid=uuid,
+            traceparent=TRACE.get(),
         )
         partition = partition_of(cell, node.partitions)
         headers = {"id": uuid, "correlation-id": uuid}

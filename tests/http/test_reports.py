@@ -250,3 +250,19 @@ async def test_what_is_forgotten_is_found_in_the_read_model(tmp_path: Path, monk
         assert records(city) == 8
         other = await city.post("/v1/reports", reports[0] | {"place": None}, city.rider())
         assert other.status == 409
+
+
+async def test_a_trace_goes_with_the_report_to_its_points(city: City) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    answer = await city.post("/v1/reports", city.report(), city.rider("traced"), traceparent=trace)
+    assert answer.status == 202
+    assert await city.node.host.caught_up(10)
+    log = city.node.host.log
+    for topic in (Topic.REPORT_EVENTS, Topic.CASE_COMMANDS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS):
+        records = [record for n in range(log.partitions_of(topic)) for record in log.read(topic, n, 0, 1000)]
+        assert any(trace.encode() in record.value for record in records), topic
+
+
+async def test_a_trace_that_is_none_is_left_behind(city: City) -> None:
+    answer = await city.post("/v1/reports", city.report(), city.rider("untraced"), traceparent="00-xyz")
+    assert answer.status == 202

@@ -16,18 +16,12 @@ from domain.message import Envelope, Event, message_types
 from domain.report import ReportSubmitted
 from domain.rider import PointsAwarded
 from projections.projector import apply_batch
-from tests.domain.smallville import (
-    CASE,
-    HERE,
-)
-from tests.domain.specification import (
-    FIRST,
-    HANDLE,
-    deadline,
-    minute,
-)
+from tests.domain.smallville import CASE, HERE
+from tests.domain.specification import FIRST, HANDLE, deadline, minute
 
 SAMPLES = Path(__file__).parents[1] / "domain" / "samples"
+MARCH, APRIL = date(2026, 3, 31), date(2026, 4, 1)
+"""Neighbouring local days of two months."""
 UP = deadline(Stage.ACCEPT, 3, minute(300))
 """The deadline of whoever a case was escalated to."""
 
@@ -72,6 +66,7 @@ def fold(connection: Connection, *streams: Sequence[Envelope]) -> Connection:
 
 
 def sample(kind: type[Event], size: str = "full") -> Event:
+    """The frozen sample of an event."""
     stored: dict[str, Any] = json.loads((SAMPLES / f"{kind.wire_type}.json").read_text(encoding="utf-8"))
     found = message_types()[kind.wire_type].model_validate_json(json.dumps(stored[size]))
     assert isinstance(found, Event)
@@ -79,11 +74,10 @@ def sample(kind: type[Event], size: str = "full") -> Event:
 
 
 def reopened() -> e.CaseReopened:
+    """重开."""
     return e.CaseReopened(reason="又坏了", by="s", deadlines=(HANDLE,))
 
 
 def awarded(number: int, day: date, kind: Literal["filing", "resolution"] = "filing") -> PointsAwarded:
+    """发放积分 — so many for the first report of `CASE`."""
     return PointsAwarded(case_id=CASE, report=FIRST.report, kind=kind, asked=number, points=number, day=day)
-
-
-MARCH, APRIL = date(2026, 3, 31), date(2026, 4, 1)

@@ -18,12 +18,8 @@ from projections.outcomes import OutcomeRow, OutcomeView, outcome_of
 from projections.points import balance
 from projections.projector import Move, Position, PositionMoved, apply_batch, create_tables, position
 from projections.schema import Instant, metadata, upsert, upsert_into
-from tests.domain.smallville import (
-    CASE,
-)
-from tests.domain.specification import (
-    minute,
-)
+from tests.domain.smallville import CASE
+from tests.domain.specification import minute
 from tests.projections.story import MARCH, awarded, stream
 
 

@@ -14,11 +14,7 @@ from projections.cases import case_file, timeline
 from projections.projector import digest
 from projections.reports import content_of, report, reporters_of, reports_of
 from projections.schema import metadata
-from tests.domain.smallville import (
-    CASE,
-    OTHER_RIDER,
-    RIDER,
-)
+from tests.domain.smallville import CASE, OTHER_RIDER, RIDER
 from tests.domain.specification import (
     FIRST,
     IN_QUEUE,
