@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Index, String, Table, select
+from sqlalchemy import Boolean, Column, Connection, Index, String, Table, and_, or_, select
 
 from domain.case import events as e
 from domain.ids import uuid_of
@@ -164,14 +164,16 @@ def report(connection: Connection, identifier: str) -> ReportView | None:
     return _view(row) if row else None
 
 
-def reports_of(
-    connection: Connection, reporter: str, limit: int = 50, before: datetime | None = None
-) -> list[ReportView]:
-    """A person's reports, newest first."""
-    query = select(report_table).where(report_table.c.reporter == reporter, report_table.c.received_at.is_not(None))
+def reports_of(connection: Connection, reporter: str, limit: int = 50, before: str | None = None) -> list[ReportView]:
+    """A person's reports, newest first; ``before`` is the report (full id) at which the last page ended."""
+    columns = report_table.c
+    query = select(report_table).where(columns.reporter == reporter, columns.received_at.is_not(None))
     if before is not None:
-        query = query.where(report_table.c.received_at < before)
-    query = query.order_by(report_table.c.received_at.desc(), report_table.c.report).limit(limit)
+        ended = select(columns.received_at).where(columns.report == before).scalar_subquery()
+        query = query.where(
+            or_(columns.received_at < ended, and_(columns.received_at == ended, columns.report < before))
+        )
+    query = query.order_by(columns.received_at.desc(), columns.report.desc()).limit(limit)
     return [_view(row) for row in connection.execute(query).mappings()]
 
 

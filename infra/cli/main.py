@@ -8,6 +8,7 @@ import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 from rich.console import Console
@@ -136,7 +137,8 @@ def token(
     """令牌 · Print a bearer token, signed with the key in the data folder."""
     if Role.SYSTEM in role:
         fail("system 角色不对外发放 · the role 'system' belongs to nobody outside")
-    person = sub or f"{role[0].value}{'-' + unit[0] if unit else ''}"
+    usual = f"{role[0].value}{'-' + unit[0] if unit else ''}"
+    person = sub or (f"anonymous-{uuid4()}" if role[0] is Role.ANONYMOUS else usual)
     typer.echo(Identity(data).issue(person, role, unit or (), timedelta(hours=hours)))
 
 

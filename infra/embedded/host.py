@@ -47,9 +47,8 @@ class Host:
     ) -> None:
         self.log, self.projector = log, projector
         self.directory: Directory = UNPUBLISHED
-        self.findings: list[Finding] = []
         self._problems: dict[str, str] = {"host": "启动中 · starting"}
-        self._waiters: dict[str, asyncio.Future[Record]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Record]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._progress = asyncio.Condition()
         self._notify: asyncio.Task[None] | None = None
@@ -154,14 +153,13 @@ class Host:
         """A commit is in the log: whoever waits for the command's outcome has it."""
         if commitment.command.topic is Topic.DIRECTORY_COMMANDS and commitment.events:
             self._see_directory()
-        waiter = self._waiters.get(commitment.head.command_id)
-        if waiter is not None and not waiter.done():
-            commit = commitment.commit
-            waiter.set_result(
-                Record(
+        commit = commitment.commit
+        for waiter in self._waiters.pop(commitment.head.command_id, ()):
+            if not waiter.done():
+                answer = Record(
                     commit.topic, commit.partition, place.offset, place.time, commit.key, commit.value, commit.headers
                 )
-            )
+                waiter.set_result(answer)
 
     def moved(self) -> None:
         """A position has moved: wake who waits for that."""
@@ -204,12 +202,16 @@ class Host:
     @contextmanager
     def expect(self, command_id: str) -> Iterator[asyncio.Future[Record]]:
         """A future of the commit that will answer a command; enter before the command is appended."""
-        waiter = self._waiters.setdefault(command_id, asyncio.get_running_loop().create_future())
+        waiter: asyncio.Future[Record] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(command_id, []).append(waiter)
         try:
             yield waiter
         finally:
-            if self._waiters.get(command_id) is waiter:
-                del self._waiters[command_id]
+            waiting = self._waiters.get(command_id, [])
+            if waiter in waiting:
+                waiting.remove(waiter)
+            if not waiting:
+                self._waiters.pop(command_id, None)
 
     async def ask(self, asks: Sequence[Ask]) -> None:
         """Append commands."""

@@ -16,7 +16,7 @@ from domain.message import Actor, derived_id
 from domain.place import Place
 from domain.policy import COMMANDS, QUERIES
 from infra.http.edge import Edge, FreshRead, TheActor, TheEdge, TheWait, edge_in, require
-from infra.http.intake import ContactIn, InstantIn, Intake, ReportIn, Taken
+from infra.http.intake import ContactIn, Intake, ReportIn, Taken
 from infra.http.lookup import may_see_report, report_row
 from infra.http.problems import OUTAGES, Problem, fields_of, invalid, outage, refused, unavailable
 from infra.keystore import KeyStore
@@ -28,6 +28,7 @@ from streams.record import Topic
 router = APIRouter(tags=["reports"])
 
 MAX_BATCH = 100
+REPORT_ID = "^[0-9a-z]{6}-[0-9a-f-]{36}$"
 ROUTED = "file"
 """What the router calls the command that follows from a report."""
 LOOK_AGAIN_SECONDS = 0.2
@@ -84,7 +85,7 @@ class Reports(BaseModel):
     """A page of one's own reports; ``next`` goes into `before`."""
 
     reports: list[ReportOut]
-    next: datetime | None = None
+    next: str | None = None
 
 
 def intake_of(request: Request) -> Intake:
@@ -216,13 +217,13 @@ def _taken(taken: Taken, fate: ReportView | None) -> ReportTaken:
 async def my_reports(
     actor: TheActor,
     edge: TheEdge,
-    before: Annotated[InstantIn | None, Query(description="`next` of the page before")] = None,
+    before: Annotated[str | None, Query(pattern=REPORT_ID, description="`next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Reports:
     """我的上报 — one's own reports, newest first."""
     rows = await edge.reads.read(reports_of, actor.person, limit, before)
     shown = [_shown(edge.keys, row, actor) for row in rows]
-    return Reports(reports=shown, next=rows[-1].received_at if len(rows) == limit else None)
+    return Reports(reports=shown, next=rows[-1].report if len(rows) == limit else None)
 
 
 @router.get("/v1/reports/{report_id}", dependencies=[FreshRead])

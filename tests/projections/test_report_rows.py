@@ -87,5 +87,5 @@ def test_ones_own_reports_come_newest_first_and_in_pages(connection: Connection)
     mine = [a_report(str(number), received=number) for number in range(5)]
     fold(connection, *(submitted(one) for one in mine), submitted(SECOND))
     first = reports_of(connection, RIDER.person, limit=3)
-    rest = reports_of(connection, RIDER.person, limit=3, before=first[-1].received_at)
+    rest = reports_of(connection, RIDER.person, limit=3, before=first[-1].report)
     assert [found.report for found in [*first, *rest]] == [one.report for one in reversed(mine)]
