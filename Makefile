@@ -8,6 +8,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
+UNIT_TESTS := tests/domain tests/streams tests/projections tests/simulation
 
 .PHONY: demo test check docs clean
 
@@ -22,7 +23,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -m "not slow" $(ARGS)
+	$(BIN)/pytest -q -m "not slow" $(UNIT_TESTS) $(ARGS)
 
 docs: $(READY)
 	$(BIN)/beeline schema --out docs/reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -77,6 +78,8 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
         try:
             await host.start(timer=timer)
             await publish_missing(host, settings.net)
+            gc.collect()
+            gc.freeze()  # a city's net is a million objects that stay: the collector need not look at them again
             yield Beeline(settings, host, reads, identity, keys, app)
         finally:
             await host.stop()

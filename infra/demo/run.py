@@ -31,9 +31,9 @@ from projections.facts import summary
 from streams.record import Topic
 
 FIRST_HOUR, LAST_HOUR = 6, 24
-TICK_MINUTES = 2
+TICK_MINUTES = 3
 """Simulated minutes between two looks at the city: what is sent in between goes out together."""
-SAMPLE_MINUTES = 10
+SAMPLE_MINUTES = 15
 CATCH_UP_SECONDS = 120.0
 MARKER = ".beeline-demo"
 """A folder that holds this file is the demo's own, and may be made anew."""

@@ -15,7 +15,7 @@ from streams.record import Record, Topic
 MAX_BATCH = 250
 """Records of one partition in one transaction."""
 
-LINGER_SECONDS = 0.02
+LINGER_SECONDS = 0.005
 """How long news may gather: one transaction for many records costs little more than one for few."""
 
 
