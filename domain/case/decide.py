@@ -156,7 +156,8 @@ def _ending(case: Case, ask: c.OnCase, at: datetime) -> Decision:
             return (Fact(case.id, e.NoteAdded(by=person, text=ask.text, audience=ask.audience)),)
         case c.ArchiveCase():
             over = case.window_ends is not None and at >= case.window_ends
-            return (Fact(case.id, e.CaseArchived(reporters=case.reporters)),) if over else NOTHING
+            everyone = (*case.reporters, *sorted(case.former_reporters.difference(case.reporters)))
+            return (Fact(case.id, e.CaseArchived(reporters=everyone)),) if over else NOTHING
         case _:
             raise TypeError(f"{ask.wire_type} is not decided anywhere")
 

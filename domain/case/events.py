@@ -250,6 +250,6 @@ class NoteAdded(CaseEvent):
 
 
 class CaseArchived(CaseEvent):
-    """归档 — the last window is over: the case leaves the state, never the log."""
+    """归档 — the last window is over: the case leaves the state, never the log. ``reporters``: everyone who ever reported it."""
 
     reporters: tuple[str, ...]

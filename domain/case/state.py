@@ -65,6 +65,8 @@ class Case:
     returns: int = 0
     completed_at: datetime | None = None
     window_ends: datetime | None = None
+    former_reporters: frozenset[str] = frozenset()
+    """Whose reports were withdrawn or detached: their accounts remember the case until it is archived."""
     raters: frozenset[str] = frozenset()
     answered: frozenset[str] = frozenset()
     """Ids of the commands that produced events here."""
@@ -228,7 +230,9 @@ def evolve_case(case: Case, data: Message, at: datetime) -> Case:
 
 
 def _left(case: Case, report: str) -> Case:
-    return replace(case, reports=tuple(known for known in case.reports if known.report != report))
+    gone = frozenset(known.reporter for known in case.reports if known.report == report)
+    stay = tuple(known for known in case.reports if known.report != report)
+    return replace(case, reports=stay, former_reporters=case.former_reporters | gone)
 
 
 def _dispatched(case: Case, data: e.CaseDispatched) -> Case:

@@ -199,3 +199,10 @@ def test_a_case_is_not_archived_before_its_last_window_is_over_or_while_it_is_op
 def test_a_case_that_never_was_is_not_an_archived_one(name: str) -> None:
     gone = e.CaseArchived(reporters=())
     given(*CLOSED, gone).when(reopen().model_copy(update={"case_id": name})).refused("NoSuchCase")
+
+
+def test_an_archived_case_names_everyone_who_ever_reported_it() -> None:
+    """So that every account that was paid for it can forget it."""
+    withdrawn = e.ReportWithdrawn(report=SECOND.report, reporter=SECOND.reporter)
+    over = given(filed(), attached(), withdrawn, VOIDED).when(ArchiveCase(case_id=CASE), at=WINDOW_MINUTES)
+    over.then(e.CaseArchived(reporters=(FIRST.reporter, SECOND.reporter)))
