@@ -93,7 +93,8 @@ async def test_an_id_sent_many_times_at_once_is_one_report(city: City) -> None:
     other = report | {"place": {"lon": 114.0691, "lat": 22.5491}}
     bodies = [report if number % 2 == 0 else other for number in range(10)]
     answers = await asyncio.gather(*(city.post("/v1/reports", body, city.rider()) for body in bodies))
-    assert [answer.status for answer in answers] == [202, 409] * 5
+    statuses = [answer.status for answer in answers]
+    assert statuses in ([202, 409] * 5, [409, 202] * 5)  # whichever content came first, it is the report
     assert len({answer.body["id"] for answer in answers[::2]}) == 1
     assert records(city) == before + 1
 
