@@ -32,12 +32,7 @@ class Projector:
     def __init__(self, log: EmbeddedLog, engine: Engine) -> None:
         self._log, self._engine = log, engine
         create_tables(engine)
-        with engine.begin() as connection:
-            self.positions = {
-                (source, number): position(connection, source, number)
-                for source in SOURCES
-                for number in range(log.partitions_of(source))
-            }
+        self.positions = self._stored()
 
     @property
     def is_idle(self) -> bool:
@@ -52,7 +47,11 @@ class Projector:
         return self.positions[topic, partition].next_record > offset
 
     async def serve(self, listener: Listener) -> None:
-        """Project until cancelled. Raises `CorruptCommit` and stops there."""
+        """Project until cancelled. Raises `CorruptCommit` and stops there.
+
+        Begins where the database says: after a failure, or a batch that outlived its task, memory may say otherwise.
+        """
+        self.positions = await asyncio.to_thread(self._stored)
         while True:
             await self._log.wait_for_news(lambda: not self.is_idle)
             await asyncio.sleep(LINGER_SECONDS)
@@ -70,3 +69,11 @@ class Projector:
         with self._engine.begin() as connection:
             apply(connection, batches)
         return [batch.move for batch in batches]
+
+    def _stored(self) -> dict[tuple[Topic, int], Position]:
+        with self._engine.begin() as connection:
+            return {
+                (source, number): position(connection, source, number)
+                for source in SOURCES
+                for number in range(self._log.partitions_of(source))
+            }
