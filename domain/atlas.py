@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from shapely import Point as ShapelyPoint
-from shapely import Polygon, STRtree, boundary, box, dwithin, points
+from shapely import Polygon, STRtree, boundary, box
 from shapely.affinity import scale
 
 from domain.net import Compound, Grid
@@ -52,18 +52,6 @@ class Atlas:
         return self._choose([(i, self._edges[i].distance(point) <= EDGE_DEGREES) for i in found]) or self._nearest(
             point
         )
-
-    def locate_many(self, coordinates: Sequence[tuple[float, float]]) -> list[Located | None]:
-        """`locate` for many points in one pass over the index."""
-        if not coordinates:
-            return []
-        shapes = points(coordinates)
-        which, found = self._tree.query(shapes, predicate="dwithin", distance=EDGE_DEGREES)
-        on_edge = dwithin(self._edges[found], shapes[which], EDGE_DEGREES)
-        covering: list[list[tuple[int, bool]]] = [[] for _ in coordinates]
-        for place, index, edge in zip(which, found, on_edge, strict=True):
-            covering[place].append((index, edge))
-        return [self._choose(near) or self._nearest(point) for point, near in zip(shapes, covering, strict=True)]
 
     def compound_at(self, lon: float, lat: float) -> Compound | None:
         """The compound that covers the point; of several the lowest code."""

@@ -164,10 +164,6 @@ class Org:
         above = self.ancestors(code)
         return above[1:] if self._units[code].kind is UnitKind.TEAM else above
 
-    def in_subtree(self, code: str, root: str) -> bool:
-        """Whether ``code`` is ``root`` or stands under it."""
-        return code == root or root in self.ancestors(code)
-
     @cached_property
     def city(self) -> str:
         """The top of the tree; raises `LookupError` where there is none."""

@@ -127,11 +127,6 @@ def test_on_a_lattice_the_lowest_code_of_those_that_touch_has_the_point(x: int, 
         assert located is None or located.how == "nearest"
 
 
-@given(st.lists(st.tuples(lons, lats), max_size=20))
-def test_many_points_at_once_go_where_each_goes_alone(points: list[tuple[float, float]]) -> None:
-    assert ATLAS.locate_many(points) == [ATLAS.locate(*point) for point in points]
-
-
 @pytest.mark.parametrize("crs", list(Crs))
 @given(lon=st.floats(73.0, 135.0), lat=st.floats(4.0, 53.0))
 def test_there_and_back_is_where_one_was(crs: Crs, lon: float, lat: float) -> None:
