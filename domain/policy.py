@@ -18,6 +18,8 @@ class Reach(StrEnum):
     """The actor is the reporter."""
     HOLDER = "holder"
     """The actor holds the case, or held it when it was escalated."""
+    HOLDER_OR_DESK = "holder_or_desk"
+    """The actor holds the case, or is a dispatcher or supervisor in whose subtree it stands."""
     OWNER_UNIT = "owner_unit"
     """One of the actor's units is the one whose queue holds the case."""
     SUBTREE = "subtree"
@@ -44,6 +46,8 @@ def _right(reach: Reach, *roles: Role) -> Right:
 WORKERS = (Role.GRID_WORKER, Role.PART_TIME_WORKER, Role.ENFORCEMENT_OFFICER, Role.MEDIATOR)
 STAFF = (*WORKERS, Role.INSPECTOR, Role.DISPATCHER, Role.SUPERVISOR)
 
+DESK = frozenset({Role.DISPATCHER, Role.SUPERVISOR})
+
 COMMANDS: dict[str, Right] = {
     "SubmitReport": _right(Reach.ANYWHERE, Role.REPORTER, Role.ANONYMOUS, Role.PART_TIME_WORKER),
     "WithdrawReport": _right(Reach.OWN, Role.REPORTER, Role.ANONYMOUS, Role.PART_TIME_WORKER),
@@ -61,9 +65,14 @@ COMMANDS: dict[str, Right] = {
     "CompleteHandling": _right(Reach.HOLDER, *WORKERS, Role.DISPATCHER),
     "PassInspection": _right(Reach.INSPECTION, Role.INSPECTOR),
     "FailInspection": _right(Reach.INSPECTION, Role.INSPECTOR),
+    "RequestShelving": _right(Reach.HOLDER_OR_DESK, *WORKERS, *DESK),
+    "ApproveShelving": _right(Reach.SUBTREE, Role.SUPERVISOR),
+    "RejectShelving": _right(Reach.SUBTREE, Role.SUPERVISOR),
+    "ResumeCase": _right(Reach.SUBTREE, *DESK),
     "ReopenCase": _right(Reach.SUBTREE, Role.SUPERVISOR),
     "MissDeadline": _right(Reach.ANYWHERE, Role.SYSTEM),
     "ArchiveCase": _right(Reach.ANYWHERE, Role.SYSTEM),
+    "RecordClosing": _right(Reach.ANYWHERE, Role.SYSTEM),
     "FileReport": _right(Reach.ANYWHERE, Role.SYSTEM),
 }
 """Commands by name. What is not here may nobody ask for."""
@@ -73,6 +82,7 @@ QUERIES: dict[str, Right] = {
     "Case": _right(Reach.INVOLVED, Role.REPORTER, Role.ANONYMOUS, Role.ADMINISTRATOR, *STAFF),
     "Queue": _right(Reach.OWNER_UNIT, Role.ADMINISTRATOR, *STAFF),
     "QueueOfSubtree": _right(Reach.SUBTREE, Role.ADMINISTRATOR, Role.DISPATCHER, Role.SUPERVISOR, Role.INSPECTOR),
+    "Indicators": _right(Reach.SUBTREE, Role.ADMINISTRATOR, Role.DISPATCHER, Role.SUPERVISOR, Role.INSPECTOR),
     "Points": _right(Reach.OWN, Role.REPORTER, Role.PART_TIME_WORKER, Role.ADMINISTRATOR),
 }
 """Questions by name."""

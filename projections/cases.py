@@ -31,6 +31,10 @@ HANDLES = frozenset(
         e.CaseClosed,
         e.CaseVoided,
         e.CaseReopened,
+        e.ShelvingRequested,
+        e.ShelvingRejected,
+        e.CaseShelved,
+        e.CaseResumed,
         e.DeadlineMissed,
         e.CaseEscalated,
         e.NoticeIssued,
@@ -207,6 +211,10 @@ def _work(row: Row, event: Envelope) -> None:
             row.update(status="voided", closed_at=event.time, deadlines=[], window_ends=voided.window_ends)
         case e.CaseReopened():
             row.update(status="dispatched", holder=None, outcome=None, on_time=None, closed_at=None, window_ends=None)
+        case e.CaseShelved():
+            row["status"] = "shelved"
+        case e.CaseResumed() as resumed:
+            row.update(status=resumed.status, handling_due=resumed.handling_due)
         case e.CaseArchived():
             row["archived"] = True
 

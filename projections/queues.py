@@ -29,6 +29,10 @@ HANDLES = frozenset(
         e.CaseClosed,
         e.CaseVoided,
         e.CaseReopened,
+        e.ShelvingRequested,
+        e.ShelvingRejected,
+        e.CaseShelved,
+        e.CaseResumed,
         e.DeadlineMissed,
         e.CaseEscalated,
         e.NoticeIssued,
@@ -51,6 +55,7 @@ item_table = Table(
     Column("name_zh", String),
     Column("name_en", String),
     Column("holder", String),
+    Column("request", String),
     Column("received_at", Instant),
     Column("ancestors", Json),
     Column("watchers", Json),
@@ -73,7 +78,10 @@ FAR = datetime.fromisoformat("9999-12-31T00:00:00+00:00")
 
 
 class QueueItem(Value):
-    """A line of a queue. ``role``: owner (here to be dealt with), above (in a subtree), watching (a former owner's)."""
+    """A line of a queue. ``role``: owner (here to be dealt with), above (in a subtree), watching (a former owner's).
+
+    ``request`` is what waits for a supervisor's decision: ``shelving``, or nothing.
+    """
 
     item: str
     kind: str
@@ -87,6 +95,7 @@ class QueueItem(Value):
     name_zh: str
     name_en: str
     holder: str | None = None
+    request: str | None = None
     received_at: datetime
     role: str
 
@@ -149,13 +158,21 @@ def _case(row: Row, data: object) -> None:
             if row["status"] in ("accepted", "dispatched"):
                 row.update(status="dispatched", holder=None)
         case e.HandlingCompleted():
-            row.update(status="completed", holder=data.by)
+            row.update(status="completed", holder=data.by, request=None)
         case e.InspectionFailed():
             row["status"] = "accepted"
         case e.CaseClosed() | e.CaseVoided():
             row.update(status="ended", is_open=0)
         case e.CaseReopened():
-            row.update(status="dispatched", holder=None, is_open=1)
+            row.update(status="dispatched", holder=None, is_open=1, request=None)
+        case e.ShelvingRequested():
+            row["request"] = "shelving"
+        case e.ShelvingRejected():
+            row["request"] = None
+        case e.CaseShelved():
+            row.update(status="shelved", request=None)
+        case e.CaseResumed():
+            row["status"] = data.status
     deadlines: tuple[e.Deadline, ...] | None = getattr(data, "deadlines", None)
     if deadlines is not None:
         first = min(deadlines, key=lambda deadline: deadline.due, default=None)

@@ -49,6 +49,7 @@ _STAGES = {
     e.Stage.HANDLE: "处置",
     e.Stage.INSPECT: "核查",
     e.Stage.NOTICE: "督办",
+    e.Stage.SHELVED: "恢复",
 }
 _LEVELS = {
     Level.GRID: "网格",
@@ -80,5 +81,13 @@ def _work(event: Event) -> Sentence:
             return f"注销: {event.reason}", f"Voided: {event.reason}", True
         case e.CaseReopened():
             return f"重开: {event.reason}", f"Reopened: {event.reason}", True
+        case e.ShelvingRequested():
+            return f"申请挂账: {event.reason}", f"Shelving was asked for: {event.reason}", False
+        case e.ShelvingRejected():
+            return f"挂账申请被驳回: {event.reason}", f"Shelving was rejected: {event.reason}", False
+        case e.CaseShelved():
+            return f"挂账: {event.reason}", f"Shelved: {event.reason}", True
+        case e.CaseResumed():
+            return "恢复处置", "Resumed", True
         case _:
             raise TypeError(f"no sentence for {event.wire_type}")

@@ -134,6 +134,26 @@ class ReopenCase(OnCase):
     reason: str = Field(min_length=1, max_length=200)
 
 
+class RequestShelving(OnCase):
+    """申请挂账 — the holder, a dispatcher or a supervisor asks to put the case off, with a reason."""
+
+    reason: str = Field(min_length=1, max_length=200)
+
+
+class ApproveShelving(OnCase):
+    """批准挂账 — a supervisor, not the one who asked: every clock stands still, for a year at most."""
+
+
+class RejectShelving(OnCase):
+    """驳回挂账 — a supervisor, not the one who asked: the clocks run on."""
+
+    reason: str = Field(min_length=1, max_length=200)
+
+
+class ResumeCase(OnCase):
+    """恢复 — a shelved case goes on where it stood, with what was left of its limits."""
+
+
 class RateOutcome(OnCase):
     """评价 — a reporter's 1 to 5, once, within the window after closing."""
 
@@ -147,8 +167,19 @@ class AddNote(OnCase):
     audience: Literal["reporter", "staff"] = "staff"
 
 
+class RecordClosing(OnCase):
+    """补录结案 — an import says when the matter of one of the case's reports was closed, in the history that it replays."""
+
+    report: str
+    note: Sealed
+    """What stands on the case where the report only joined it."""
+
+
 class MissDeadline(OnCase):
-    """超时 — the timer proposes that a deadline has passed; the case decides by its own received-at."""
+    """超时 — the timer proposes that a deadline has passed; the case decides by its own received-at.
+
+    Of a shelved case it is the day on which the case goes on.
+    """
 
     stage: Stage
     number: int

@@ -6,31 +6,36 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
-from domain.case import clocks, filing, handling
+from domain.case import clocks, filing, handling, history, shelving
 from domain.case import commands as c
 from domain.case import events as e
-from domain.case.state import OPEN, Case, Cell, Status
+from domain.case.state import AT_WORK, OPEN, Case, Cell, Status
 from domain.decision import NOTHING, Decision, Fact, Refusal
 from domain.directory import Directory
 from domain.message import Actor, Command, Envelope
-from domain.policy import COMMANDS, Reach, Right, may_ask
+from domain.policy import COMMANDS, DESK, Reach, Right, may_ask
 
 S = Status
 ALLOWED: Mapping[type[c.OnCase], frozenset[Status]] = MappingProxyType(
     {
-        c.DispatchCase: frozenset({S.AWAITING_DISPATCH, S.DISPATCHED, S.ACCEPTED}),
+        c.DispatchCase: AT_WORK,
         c.AcceptDispatch: frozenset({S.DISPATCHED, S.ACCEPTED}),
         c.ReleaseDispatch: frozenset({S.ACCEPTED}),
         c.ReturnDispatch: frozenset({S.DISPATCHED, S.ACCEPTED}),
         c.CompleteHandling: frozenset({S.DISPATCHED, S.ACCEPTED}),
         c.PassInspection: frozenset({S.COMPLETED}),
         c.FailInspection: frozenset({S.COMPLETED}),
+        c.RequestShelving: AT_WORK,
+        c.ApproveShelving: AT_WORK,
+        c.RejectShelving: AT_WORK,
+        c.ResumeCase: frozenset({S.SHELVED}),
         c.DetachReport: OPEN,
         c.CloseCase: OPEN,
         c.VoidCase: OPEN,
         c.ReopenCase: frozenset({S.CLOSED}),
         c.RateOutcome: frozenset({S.CLOSED}),
         c.AddNote: frozenset(Status),
+        c.RecordClosing: frozenset(Status),
         c.MissDeadline: OPEN,
         c.ArchiveCase: frozenset({S.CLOSED, S.VOIDED}),
     }
@@ -82,6 +87,9 @@ def _out_of_reach(case: Case, actor: Actor, right: Right) -> Refusal | None:
         case Reach.HOLDER:
             holds = actor.person == case.holder or actor.person in case.former_holders
             return None if holds else Refusal("NotTheHolder", case.id)
+        case Reach.HOLDER_OR_DESK:
+            at_desk = within and not DESK.isdisjoint(actor.roles)
+            return None if at_desk or actor.person == case.holder else Refusal("NotTheHolder", case.id)
         case Reach.OWNER_UNIT:
             return None if case.owner.unit in actor.units else Refusal("OutsideYourUnit", case.owner.unit)
         case Reach.SUBTREE:
@@ -105,8 +113,14 @@ def _wrong_stage(case: Case, ask: c.OnCase) -> Decision:
             return NOTHING
         case c.ReopenCase() | c.RateOutcome():
             return Refusal("CaseNotClosed", case.status)
+        case _ if case.status not in OPEN:
+            return Refusal("CaseAlreadyClosed", case.status)
+        case c.ApproveShelving() if case.status is S.SHELVED:
+            return NOTHING
+        case c.ResumeCase():
+            return NOTHING if case.shelving else Refusal("CaseNotShelved", case.status)
         case _:
-            return Refusal("WrongStage" if case.status in OPEN else "CaseAlreadyClosed", case.status)
+            return Refusal("CaseShelved" if case.status is S.SHELVED else "WrongStage", case.status)
 
 
 def _decide_on(cell: Cell, case: Case, ask: c.OnCase, at: datetime, directory: Directory) -> Decision:
@@ -128,6 +142,14 @@ def _decide_on(cell: Cell, case: Case, ask: c.OnCase, at: datetime, directory: D
             return handling.fail_inspection(case, ask, at, calendar)
         case c.DetachReport():
             return filing.detach(cell, case, ask, at, directory)
+        case c.RequestShelving():
+            return shelving.request(case, ask)
+        case c.ApproveShelving() | c.RejectShelving():
+            return shelving.decide_request(case, ask, at, calendar)
+        case c.ResumeCase():
+            return shelving.resume(case, ask.actor.person, at, calendar)
+        case c.MissDeadline() if case.status is S.SHELVED:
+            return shelving.year_over(case, ask.number, ask.actor.person, at, calendar)
         case c.MissDeadline():
             return clocks.miss(case, ask.number, at, calendar)
         case c.ReopenCase():
@@ -152,6 +174,8 @@ def _ending(case: Case, ask: c.OnCase, at: datetime) -> Decision:
             return (Fact(case.id, voided),)
         case c.RateOutcome():
             return _rate(case, ask, at)
+        case c.RecordClosing():
+            return history.record_closing(case, ask, at)
         case c.AddNote():
             return (Fact(case.id, e.NoteAdded(by=person, text=ask.text, audience=ask.audience)),)
         case c.ArchiveCase():

@@ -28,6 +28,8 @@ class Stage(StrEnum):
     INSPECT = "inspect"
     NOTICE = "notice"
     """The next daily notice of a case that the ladder can lift no further."""
+    SHELVED = "shelved"
+    """When a shelved case goes on at the latest."""
 
 
 class Deadline(Value):
@@ -37,6 +39,13 @@ class Deadline(Value):
     number: int
     due: datetime
     certain: bool = True
+
+
+class StoppedClock(Value):
+    """停表 — how much of its kind of time a deadline had left when the case was shelved; nothing where it was over."""
+
+    stage: Stage
+    left_seconds: float
 
 
 class ReportOnCase(Value):
@@ -203,6 +212,44 @@ class CaseReopened(CaseEvent):
 
     reason: str
     by: str
+    deadlines: tuple[Deadline, ...]
+
+
+class ShelvingRequested(CaseEvent):
+    """申请挂账 — somebody asks to put the case off; while nobody has decided, every clock runs on."""
+
+    by: str
+    reason: str
+
+
+class ShelvingRejected(CaseEvent):
+    """驳回挂账 — a supervisor said no: the case may not wait."""
+
+    by: str
+    reason: str
+
+
+class CaseShelved(CaseEvent):
+    """挂账 — put off until somebody resumes it, ``resume_by`` at the latest; every clock stands still, with so much left.
+
+    ``reason`` is the request's, ``by`` the supervisor who approved it.
+    """
+
+    reason: str
+    by: str
+    resume_by: datetime
+    stopped: tuple[StoppedClock, ...]
+    handling_left_seconds: float
+    """Left until the first handling deadline; nothing where it was over, or where a return had stopped it already."""
+    deadlines: tuple[Deadline, ...]
+
+
+class CaseResumed(CaseEvent):
+    """恢复 — back to where the case stood; its clocks go on with what was left, and ``handling_due`` moves with them."""
+
+    by: str
+    status: Literal["awaiting_dispatch", "dispatched", "accepted"]
+    handling_due: datetime
     deadlines: tuple[Deadline, ...]
 
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from domain.case import commands as c
 from domain.case import events as e
-from domain.case.clocks import WINDOW, accept_deadline, kept, numbered, redispatched
+from domain.case.clocks import WINDOW, numbered, redispatched
 from domain.case.events import Stage
+from domain.case.handling import back_to_queue
 from domain.case.state import OPEN, Case, Cell, Status, evolve_case
 from domain.catalogue import CategoryTerms, Filing
 from domain.decision import NOTHING, Decision, Fact, Refusal
@@ -95,13 +96,8 @@ def _attach(case: Case, filing: Candidate, at: datetime, directory: Directory) -
     )
     facts = (Fact(case.id, attached),)
     if filing.report.reporter == case.holder and case.status is Status.ACCEPTED:
-        return (*facts, Fact(case.id, _back_to_queue(case, at, directory)))
+        return (*facts, Fact(case.id, back_to_queue(case, at, directory.calendar)))
     return facts
-
-
-def _back_to_queue(case: Case, at: datetime, directory: Directory) -> e.DispatchReleased:
-    deadlines = (*kept(case, Stage.HANDLE), *accept_deadline(case, at, directory.calendar))
-    return e.DispatchReleased(holder=case.holder or "", deadlines=deadlines)
 
 
 def _file(cell: Cell, filing: Candidate, at: datetime, directory: Directory) -> tuple[Fact, ...]:

@@ -33,11 +33,16 @@ def accept(case: Case, command: c.AcceptDispatch, at: datetime, calendar: Workin
 
 
 def release(case: Case, command: c.ReleaseDispatch, at: datetime, calendar: WorkingCalendar) -> Decision:
-    """释放 — by the holder alone: the accept limit runs afresh, the handling limit runs on."""
+    """释放 — by the holder alone."""
     if case.holder != command.actor.person:
         return Refusal("NotTheHolder", case.id)
+    return (Fact(case.id, back_to_queue(case, at, calendar)),)
+
+
+def back_to_queue(case: Case, at: datetime, calendar: WorkingCalendar) -> e.DispatchReleased:
+    """释放 — the accept limit runs afresh, the handling limit runs on."""
     deadlines = (*clocks.kept(case, Stage.HANDLE), *clocks.accept_deadline(case, at, calendar))
-    return (Fact(case.id, e.DispatchReleased(holder=command.actor.person, deadlines=deadlines)),)
+    return e.DispatchReleased(holder=case.holder or "", deadlines=deadlines)
 
 
 def give_back(case: Case, command: c.ReturnDispatch, at: datetime, calendar: WorkingCalendar) -> Decision:

@@ -30,11 +30,14 @@ class Status(StrEnum):
     DISPATCHED = "dispatched"
     ACCEPTED = "accepted"
     COMPLETED = "completed"
+    SHELVED = "shelved"
     CLOSED = "closed"
     VOIDED = "voided"
 
 
-OPEN = frozenset({Status.AWAITING_DISPATCH, Status.DISPATCHED, Status.ACCEPTED, Status.COMPLETED})
+AT_WORK = frozenset({Status.AWAITING_DISPATCH, Status.DISPATCHED, Status.ACCEPTED})
+"""Somebody still has to deal with the matter."""
+OPEN = AT_WORK | {Status.COMPLETED, Status.SHELVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,12 @@ class Case:
     escalated_at: datetime | None = None
     handling_left: timedelta | None = None
     """What was left of the handling limit when the case was returned."""
+    shelving_request: e.ShelvingRequested | None = None
+    """A request to shelve the case that nobody has decided."""
+    shelving: e.CaseShelved | None = None
+    """The one shelving that a case may have, also after it is over."""
+    shelved_from: Status | None = None
+    """Where a shelved case stood, and will stand again."""
     returns: int = 0
     completed_at: datetime | None = None
     window_ends: datetime | None = None
@@ -225,8 +234,8 @@ def evolve_case(case: Case, data: Message, at: datetime) -> Case:
             return _escalated(case, data, at)
         case e.OutcomeRated():
             return replace(case, raters=case.raters | {data.by})
-        case _:  # notices, notes and a passed inspection change nothing but the clocks above
-            return case
+        case _:
+            return _put_off(case, data, at)
 
 
 def _left(case: Case, report: str) -> Case:
@@ -265,7 +274,9 @@ def _returned(case: Case, data: e.DispatchReturned) -> Case:
 def _completed(case: Case, data: e.HandlingCompleted, at: datetime) -> Case:
     """Whoever completed is the holder: rework goes back to the one who did the work."""
     handlers = case.handlers | {data.by}
-    return replace(case, status=Status.COMPLETED, completed_at=at, holder=data.by, handlers=handlers)
+    return replace(
+        case, status=Status.COMPLETED, completed_at=at, holder=data.by, handlers=handlers, shelving_request=None
+    )
 
 
 def _reopened(case: Case) -> Case:
@@ -276,6 +287,8 @@ def _reopened(case: Case) -> Case:
         holder=None,
         former_holders=frozenset(),
         handling_left=None,
+        shelving_request=None,
+        shelved_from=None,
         completed_at=None,
         window_ends=None,
         escalated_at=None,
@@ -293,3 +306,24 @@ def _escalated(case: Case, data: e.CaseEscalated, at: datetime) -> Case:
         assignee=None,
         escalated_at=at,
     )
+
+
+def _put_off(case: Case, data: Message, at: datetime) -> Case:
+    """挂账 — where the ladder's limits have not begun to run when the case resumes, they count from then."""
+    match data:
+        case e.ShelvingRequested():
+            return replace(case, shelving_request=data)
+        case e.ShelvingRejected():
+            return replace(case, shelving_request=None)
+        case e.CaseShelved():
+            return replace(case, status=Status.SHELVED, shelved_from=case.status, shelving=data, shelving_request=None)
+        case e.CaseResumed():
+            return replace(
+                case,
+                status=Status(data.status),
+                shelved_from=None,
+                handling_due=data.handling_due,
+                escalated_at=at if case.escalated_at else None,
+            )
+        case _:  # notices, notes and a passed inspection change nothing but the clocks
+            return case

@@ -12,7 +12,7 @@ from domain.case import events as e
 from domain.case.state import Case, Cell, evolve
 from domain.crs import Crs
 from domain.ids import cell_of
-from domain.message import Actor, Envelope, Role
+from domain.message import Actor, Envelope, Message, Role
 from domain.place import Place
 from domain.sealing import Sealed
 from infra.city.plan import RIDERS, Sighting, rider_id
@@ -79,9 +79,12 @@ class Meddlers:
                 role = Role.PART_TIME_WORKER if holder.startswith("r-") else Role.GRID_WORKER
                 yield 0.06, lambda: c.ReleaseDispatch(**on, **_by(holder, role, unit))
                 yield 0.05, lambda: c.CompleteHandling(**on, **_by(holder, role, unit))
+                yield 0.08, lambda: c.RequestShelving(**on, **REASON, **_by(holder, role, unit))
                 yield 0.03, lambda: c.CompleteHandling(**on, evidence=evidence, **_by(stranger, role, unit))
                 if role is Role.PART_TIME_WORKER:
                     yield 0.8, lambda: c.CompleteHandling(**on, evidence=evidence, **_by(holder, role, unit))
+            case e.ShelvingRequested() | e.CaseShelved() | e.CaseResumed():
+                yield from _about_shelving(case, event.data, above)
             case e.HandlingCompleted(by=handler):
                 yield 0.05, lambda: c.PassInspection(**on, **_by(handler, Role.INSPECTOR, above))
                 yield 0.05, lambda: c.PassInspection(**on, **_by(case.reporters[0], Role.INSPECTOR, above))
@@ -89,6 +92,26 @@ class Meddlers:
                 yield 0.05, lambda: c.CloseCase(**on, **REASON, outcome="referred", **desk)
                 yield 0.05, lambda: c.ReopenCase(**on, **REASON, **_by(f"s-{above}", Role.SUPERVISOR, above))
                 yield 0.1, lambda: c.RateOutcome(**on, score=2, **_by(case.reporters[-1], Role.REPORTER))
+
+
+def _about_shelving(case: Case, data: Message, above: str) -> Iterator[Temptation]:
+    on: dict[str, Any] = {"case_id": case.id}
+    desk, supervisor = _by(f"d-{above}", Role.DISPATCHER, above), _by(f"s-{above}", Role.SUPERVISOR, above)
+    holder = _by(case.holder or "nobody", Role.GRID_WORKER, case.owner.unit)
+    evidence = {kind: f"{kind}:{case.id}" for kind in case.terms.evidence}
+    match data:
+        case e.ShelvingRequested(by=asker):
+            yield 0.2, lambda: c.ApproveShelving(**on, **_by(asker, Role.SUPERVISOR, above))
+            yield 0.3, lambda: c.RejectShelving(**on, **REASON, **supervisor)
+            yield 0.8, lambda: c.ApproveShelving(**on, **supervisor)
+        case e.CaseShelved():
+            yield 0.2, lambda: c.DispatchCase(**on, route=case.route, **desk)
+            yield 0.2, lambda: c.CompleteHandling(**on, evidence=evidence, **holder)
+            yield 0.1, lambda: c.VoidCase(**on, **REASON, **desk)
+            yield 0.6, lambda: c.ResumeCase(**on, **desk)
+        case e.CaseResumed():
+            yield 0.2, lambda: c.RequestShelving(**on, **REASON, **desk)
+            yield 0.6, lambda: c.CompleteHandling(**on, evidence=evidence, **holder)
 
 
 def _about_reports(case: Case, event: Envelope) -> Iterator[Temptation]:

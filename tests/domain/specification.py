@@ -37,6 +37,7 @@ from tests.domain.smallville import (
     QUARREL,
     RIDER,
     ROUTE,
+    SUPERVISOR,
     WORKER,
     rung,
 )
@@ -168,6 +169,28 @@ IN_HAND = (*IN_QUEUE, accepted())
 """A case that `WORKER` holds."""
 DONE = (*IN_HAND, completed())
 """A case that waits for its inspection."""
+REASON = "等待产权单位 · waiting for the owner of the pipe"
+ASKED = e.ShelvingRequested(by=WORKER.person, reason=REASON)
+SHELVED_WITH, A_YEAR_LATER = timedelta(hours=3), minute(60) + timedelta(days=365)
+"""Left of the handling limit at minute 60, 10:00: until noon, and an hour after the lunch break."""
+SHELVED = e.CaseShelved(
+    reason=REASON,
+    by=SUPERVISOR.person,
+    resume_by=A_YEAR_LATER,
+    stopped=(e.StoppedClock(stage=Stage.HANDLE, left_seconds=SHELVED_WITH.total_seconds()),),
+    handling_left_seconds=SHELVED_WITH.total_seconds(),
+    deadlines=(deadline(Stage.SHELVED, 3, A_YEAR_LATER),),
+)
+ON_THE_SHELF = (*IN_HAND, ASKED, SHELVED)
+"""A case of `WORKER` that was shelved when an hour had passed."""
+TUESDAY_NOON = minute(24 * 60) + SHELVED_WITH
+RESUMED = e.CaseResumed(
+    by=SUPERVISOR.person,
+    status="accepted",
+    handling_due=TUESDAY_NOON,
+    deadlines=(deadline(Stage.HANDLE, 4, TUESDAY_NOON),),
+)
+"""On Tuesday at 09:00."""
 CLOSED = (*DONE, e.InspectionPassed(by=INSPECTOR.person), closed())
 """A case that has ended, with seven days to reopen and rate it."""
 

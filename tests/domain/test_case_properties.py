@@ -48,7 +48,10 @@ PEOPLE = [Actor(person=f"person-{number}", roles=(Role.REPORTER,)) for number in
 """Few, so that they often meet: each reports, and each works with every right."""
 UNITS = (GRID_A, GRID_B, PANEL, TEAM, COMMUNITY, STREET, DISTRICT, CITY, CITY_DESK)
 CELL_STATE = TypeAdapter(Cell)
-MAIN_LIFE = (c.AcceptDispatch, c.ReleaseDispatch, c.CompleteHandling, c.FailInspection, c.PassInspection, c.RateOutcome)
+MAIN_LIFE = (
+    *(c.AcceptDispatch, c.ReleaseDispatch, c.CompleteHandling, c.FailInspection, c.PassInspection, c.RateOutcome),
+    *(c.ApproveShelving, c.ResumeCase),
+)
 """What a case is asked more often than the rest."""
 MINUTES = st.sampled_from([0, 1, 5, 16, 31, 61, 245, 500, 1500, 12_000])
 
@@ -186,6 +189,10 @@ def _commands_on(
         c.FailInspection: lambda by: c.FailInspection(actor=by, case_id=name, reason="未清理"),
         c.CloseCase: lambda by: c.CloseCase(actor=by, case_id=name, outcome="unfounded", reason="查无此事"),
         c.VoidCase: lambda by: c.VoidCase(actor=by, case_id=name, reason="误报", false_report=True),
+        c.RequestShelving: lambda by: c.RequestShelving(actor=by, case_id=name, reason="等待产权单位"),
+        c.ApproveShelving: lambda by: c.ApproveShelving(actor=by, case_id=name),
+        c.RejectShelving: lambda by: c.RejectShelving(actor=by, case_id=name, reason="应尽快处置"),
+        c.ResumeCase: lambda by: c.ResumeCase(actor=by, case_id=name),
         c.ReopenCase: lambda by: c.ReopenCase(actor=by, case_id=name, reason="复发"),
         c.RateOutcome: lambda by: c.RateOutcome(actor=by, case_id=name, score=move.person % 5 + 1),
         c.AddNote: lambda by: c.AddNote(actor=by, case_id=name, text=note),

@@ -33,12 +33,14 @@ from tests.domain.smallville import (
 )
 from tests.domain.specification import (
     ACCEPT,
+    ASKED,
     CLOSED,
     DONE,
     FIRST,
     HANDLE,
     IN_HAND,
     IN_QUEUE,
+    ON_THE_SHELF,
     SECOND,
     accepted,
     attached,
@@ -52,6 +54,10 @@ TEXT = Sealed(person="p", cipher="AAAA")
 NOBODY = Actor(person="nobody", roles=())
 
 
+LIVES = (IN_QUEUE, IN_HAND, (*IN_HAND, ASKED), ON_THE_SHELF, (*DONE, attached()), CLOSED)
+"""Every command finds a stage of its liking in one of these."""
+
+
 def command_of(kind: type[c.OnCase], by: Actor) -> c.OnCase:
     """A command with something believable in every field that it needs."""
     about = {
@@ -62,6 +68,7 @@ def command_of(kind: type[c.OnCase], by: Actor) -> c.OnCase:
         "outcome": "resolved" if kind is c.PassInspection else "unfounded",
         "score": 3,
         "text": TEXT,
+        "note": TEXT,
         "stage": Stage.ACCEPT,
         "number": 2,
     }
@@ -170,7 +177,7 @@ def test_the_same_command_again_changes_nothing(kind: type[c.OnCase]) -> None:
     command = command_of(kind, asker)
     if isinstance(command, c.CompleteHandling):
         command = command.model_copy(update={"evidence": {"photo": "p"}})
-    specs = [given(*past).when(command, at=80) for past in (IN_QUEUE, IN_HAND, (*DONE, attached()), CLOSED)]
+    specs = [given(*past).when(command, at=80) for past in LIVES]
     applied = [spec for spec in specs if spec.events]
     assert applied
     for spec in applied:

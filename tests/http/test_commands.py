@@ -61,6 +61,25 @@ async def test_a_case_lives_its_life(city: City) -> None:
         assert await status_of(city, case_id) == status, kind
 
 
+async def test_a_case_is_put_off_and_goes_on(city: City) -> None:
+    case_id, grid, worker = await accepted(city)
+    supervisor = city.staff(Role.SUPERVISOR, city.above(grid, Level.STREET))
+    reason = {"reason": "等待产权单位"}
+    for kind, token, data, status in [
+        ("RequestShelving", worker, reason, "accepted"),
+        ("RejectShelving", supervisor, reason, "accepted"),
+        ("RequestShelving", worker, reason, "accepted"),
+        ("ApproveShelving", supervisor, {}, "shelved"),
+        ("ResumeCase", city.staff(Role.DISPATCHER, grid), {}, "accepted"),
+    ]:
+        assert (await city.ask(case_id, kind, token, **data)).body["outcome"] == "applied", kind
+        assert await status_of(city, case_id) == status
+        (line,) = (await city.get(f"/v1/units/{grid}/queue", worker)).body["items"]
+        assert line["status"] == status, line
+    again = await city.ask(case_id, "RequestShelving", worker, **reason)
+    assert (again.status, again.body["reason"]) == (409, "AlreadyShelvedOnce")
+
+
 async def test_the_answer_names_the_events(city: City) -> None:
     case_id, grid, worker = await accepted(city)
     await city.ask(case_id, "CompleteHandling", worker, evidence=PHOTO)

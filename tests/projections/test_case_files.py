@@ -26,6 +26,10 @@ from tests.domain.specification import (
     HANDLE_DUE,
     IN_HAND,
     INSPECT,
+    ON_THE_SHELF,
+    RESUMED,
+    SHELVED,
+    TUESDAY_NOON,
     attached,
     escalated,
     held,
@@ -50,6 +54,17 @@ def test_an_escalated_case_is_its_new_owners_to_accept(connection: Connection) -
     assert found is not None
     assert (found.owner, found.owner_level, found.status, found.holder) == (COMMUNITY, "community", "dispatched", None)
     assert found.deadlines == (UP,)
+
+
+def test_a_shelved_case_says_when_it_goes_on_at_the_latest_and_a_resumed_one_what_was_left(
+    connection: Connection,
+) -> None:
+    shelved = case_file(fold(connection, stream(*ON_THE_SHELF)), CASE)
+    assert shelved is not None
+    assert (shelved.status, shelved.holder, shelved.deadlines) == ("shelved", WORKER.person, SHELVED.deadlines)
+    resumed = case_file(fold(connection, stream(*ON_THE_SHELF, RESUMED)[-1:]), CASE)
+    assert resumed is not None
+    assert (resumed.status, resumed.handling_due, resumed.deadlines) == ("accepted", TUESDAY_NOON, RESUMED.deadlines)
 
 
 def test_a_reopened_case_has_no_outcome(connection: Connection) -> None:

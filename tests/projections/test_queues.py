@@ -17,16 +17,25 @@ from tests.domain.smallville import (
     GRID_A,
     RIDER,
     STREET,
+    SUPERVISOR,
+    WORKER,
 )
 from tests.domain.specification import (
+    A_YEAR_LATER,
     ACCEPT,
+    ASKED,
     DONE,
     FIRST,
     HANDLE,
+    IN_HAND,
     IN_QUEUE,
+    ON_THE_SHELF,
+    RESUMED,
     SECOND,
+    TUESDAY_NOON,
     attached,
     closed,
+    completed,
     deadline,
     dispatched,
     escalated,
@@ -94,6 +103,27 @@ def test_an_ended_case_leaves_every_queue_and_comes_back_when_reopened(connectio
     assert roles(connection)[GRID_A] == "owner"
     fold(connection, events[6:])
     assert connection.execute(select(item_table)).all() == []
+
+
+def test_a_shelved_case_stays_in_its_owners_queue_until_it_is_resumed(connection: Connection) -> None:
+    *events, shelving, resuming = stream(*ON_THE_SHELF, RESUMED)
+    lines = []
+    for batch in (events, [shelving], [resuming]):
+        lines += queue(fold(connection, batch), GRID_A)
+    asked, shelved, resumed = lines
+    assert (asked.status, asked.stage, asked.request) == ("accepted", "handle", "shelving")
+    assert (shelved.status, shelved.stage, shelved.due, shelved.request) == ("shelved", "shelved", A_YEAR_LATER, None)
+    assert (resumed.status, resumed.stage, resumed.due) == ("accepted", "handle", TUESDAY_NOON)
+    assert {line.holder for line in lines} == {WORKER.person}
+
+
+REJECTED = e.ShelvingRejected(by=SUPERVISOR.person, reason="应尽快处置")
+
+
+@pytest.mark.parametrize("settled", [[REJECTED], [completed()], [closed("referred"), reopened()]])
+def test_a_request_waits_in_the_queue_until_it_is_settled(connection: Connection, settled: list[Event]) -> None:
+    fold(connection, stream(*IN_HAND, ASKED, *settled))
+    assert [line.request for line in queue(connection, GRID_A)] == [None]
 
 
 DECLINED = e.ReportDeclined(report=FIRST.report, reporter=RIDER.person, reason="不属实", by="d")
