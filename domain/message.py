@@ -37,7 +37,7 @@ def derived_id(*parts: object) -> str:
 
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the one way in which an instant is written."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 class Role(StrEnum):

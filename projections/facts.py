@@ -1,28 +1,34 @@
-"""结案事实 — one row a case with every time that matters, and one a missed deadline: what indicators are computed from."""
+"""结案事实 — cases with every time that matters, as they were known at any instant: what indicators are computed from.
+
+A time that has not come yet, or was not known yet, is simply later than the instant that is asked about. Where something
+is overwritten (a case reopened, dispatched to another unit, completed a second time) the row as it was goes to
+`case_fact_past` with the instant until which it was true. So nothing that was once recorded is forgotten.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, case, func, select
+from sqlalchemy import Boolean, Column, Connection, Index, Integer, String, Table
 
 from domain.case import events as e
-from domain.message import Envelope, Value
-from domain.routing import UNMAPPED
-from projections.points import ledger_table
-from projections.reports import report_table
-from projections.schema import Instant, Json, Row, Rows, metadata, upsert
+from domain.message import Envelope
+from domain.net import Level
+from domain.report import ReportSubmitted
+from domain.routing import UNMAPPED, Route
+from projections.schema import Instant, Row, Rows, metadata, upsert
 
 HANDLES = frozenset(
     {
+        ReportSubmitted,
+        e.ReportHeld,
         e.CaseFiled,
         e.ReportAttached,
-        e.ReportDetached,
-        e.ReportWithdrawn,
         e.CaseDispatched,
         e.DispatchAccepted,
+        e.DispatchReleased,
         e.DispatchReturned,
         e.HandlingCompleted,
         e.InspectionPassed,
@@ -30,200 +36,268 @@ HANDLES = frozenset(
         e.CaseClosed,
         e.CaseVoided,
         e.CaseReopened,
+        e.CaseShelved,
+        e.CaseResumed,
         e.DeadlineMissed,
         e.CaseEscalated,
         e.OutcomeRated,
-        e.CaseArchived,
     }
 )
 
-_TIMES = (
+PLACES = ("district", "street", "community", "grid", "unit")
+"""Columns that say where: the areas that hold the place, and the unit that the case was routed to."""
+DIMENSIONS = ("family", "category", *PLACES)
+TIMES = (
     "received_at",
     "filed_at",
-    "dispatched_at",
     "accepted_at",
-    "first_completed_at",
+    "holder_at",
     "completed_at",
     "inspected_at",
+    "failed_at",
     "closed_at",
     "voided_at",
-    "reopened_at",
-    "archived_at",
-    "community_at",
-    "street_at",
-    "district_at",
-    "city_at",
+    "shelved_at",
+    "resumed_at",
     "handling_due",
 )
-_COUNTS = ("reports", "attached", "returns", "failed_inspections", "reopened", "ratings", "satisfied", "rating_sum")
+ASKED_BY = ("filed_at", "handling_due", "accepted_at", "inspected_at", "closed_at", "voided_at")
+"""Times by which whole periods are asked for."""
+
+
+def _dimensions() -> list[Column[str]]:
+    return [Column(name, String) for name in DIMENSIONS]
+
+
+def _case_columns() -> list[Column[Any]]:
+    return [
+        Column("known_from", Instant),
+        *_dimensions(),
+        Column("severity", Integer),
+        Column("unmapped", Boolean),
+        Column("attached", Integer),
+        Column("holder", String),
+        Column("handler", String),
+        Column("outcome", String),
+        Column("on_time", Boolean),
+        *(Column(name, Instant) for name in TIMES),
+    ]
+
 
 fact_table = Table(
     "case_fact",
     metadata,
     Column("case_id", String, primary_key=True),
-    Column("category", String),
-    Column("family", String),
-    Column("severity", Integer),
-    Column("edition", String),
-    Column("net", String),
-    Column("grid", String),
-    Column("unit", String),
-    Column("ancestors", Json),
-    Column("how", String),
-    Column("unmapped", Boolean),
-    Column("handler", String),
-    Column("owner", String),
-    Column("outcome", String),
-    Column("false_report", Boolean),
-    Column("on_time", Boolean),
-    *(Column(name, Instant) for name in _TIMES),
-    *(Column(name, Integer) for name in _COUNTS),
+    Column("version", Integer),
+    *_case_columns(),
+    *(Index(f"case_fact_{name}", name) for name in ASKED_BY),
 )
+"""Every case as it is known now; known since ``known_from``."""
 
-miss_table = Table(
-    "deadline_miss",
+past_table = Table(
+    "case_fact_past",
     metadata,
     Column("case_id", String, primary_key=True),
-    Column("number", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    *_case_columns(),
+    Column("known_until", Instant, index=True),
+)
+"""Cases as they were known before something was overwritten."""
+
+report_table = Table(
+    "report_fact",
+    metadata,
+    Column("report", String, primary_key=True),
+    *_dimensions(),
+    Column("received_at", Instant, index=True),
+    Column("placed_at", Instant),
+)
+"""Every report; where it belongs is known since ``placed_at``."""
+
+
+def _happening(name: str, *columns: Column[Any]) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("case_id", String, primary_key=True),
+        Column("sequence", Integer, primary_key=True),
+        Column("at", Instant, index=True),
+        *_dimensions(),
+        *columns,
+    )
+
+
+miss_table = _happening(
+    "deadline_miss",
+    Column("number", Integer),
     Column("stage", String),
-    Column("unit", String),
+    Column("missed_by", String),
     Column("level", String),
     Column("due", Instant),
-    Column("missed_at", Instant),
 )
+escalation_table = _happening("escalation", Column("level", String))
+rating_table = _happening("rating", Column("score", Integer))
+
+UNVERSIONED = frozenset({"attached"})
+"""Columns that no indicator asks about as of an instant."""
 
 
 def apply(connection: Connection, events: Sequence[Envelope]) -> None:
     """Fold a batch."""
     mine = [event for event in events if type(event.data) in HANDLES]
-    rows = Rows(connection, fact_table, (event.subject for event in mine))
+    batch = _Batch(connection, mine)
     for event in mine:
-        if isinstance(event.data, e.CaseFiled):
-            _filed(rows.change(event.subject), event.data, event.time)
-        elif rows.get(event.subject) is not None:
-            _apply(rows.change(event.subject), event)
-    rows.save()
-    upsert(connection, miss_table, [_miss(event) for event in mine if isinstance(event.data, e.DeadlineMissed)])
+        batch.see(event)
+    batch.save()
 
 
-def _filed(row: Row, data: e.CaseFiled, at: datetime) -> None:
-    terms, route = data.terms, data.route
-    row.update(dict.fromkeys(_COUNTS, 0), reports=1)
-    row.update(category=terms.code, family=terms.family, severity=terms.severity, edition=terms.edition)
-    row.update(net=route.net, grid=route.grid, unit=route.unit.unit, owner=route.unit.unit, how=route.how)
-    row.update(ancestors=list(route.ancestors), unmapped=route.how in UNMAPPED)
-    row.update(received_at=data.report.received_at, filed_at=at, handling_due=data.handling_due)
+class _Batch:
+    """The rows that a batch changes."""
+
+    def __init__(self, connection: Connection, events: Sequence[Envelope]) -> None:
+        self._connection = connection
+        reports = [data.report for event in events if isinstance(data := event.data, ReportSubmitted)]
+        reports += [
+            data.report.report
+            for event in events
+            if isinstance(data := event.data, e.ReportHeld | e.CaseFiled | e.ReportAttached)
+        ]
+        subjects = (event.subject for event in events if not isinstance(event.data, ReportSubmitted))
+        self._cases = Rows(connection, fact_table, subjects)
+        self._reports = Rows(connection, report_table, reports)
+        self._past: list[Row] = []
+        self._happened: dict[Table, list[Row]] = {miss_table: [], escalation_table: [], rating_table: []}
+
+    def save(self) -> None:
+        """Write them."""
+        self._cases.save()
+        self._reports.save()
+        upsert(self._connection, past_table, self._past)
+        for table, rows in self._happened.items():
+            upsert(self._connection, table, rows)
+
+    def see(self, event: Envelope) -> None:
+        """Take in the next event."""
+        data = event.data
+        match data:
+            case ReportSubmitted():
+                row = self._reports.change(data.report)
+                row.update(received_at=row["received_at"] or event.time, category=row["category"] or data.category)
+            case e.ReportHeld():
+                self._place(data.report.report, _dimensions_of(data.terms, data.route), event.time)
+            case e.CaseFiled():
+                self._cases.change(event.subject).update(_filed(data, event.time))
+                self._place(data.report.report, _dimensions_of(data.terms, data.route), event.time)
+            case _ if (known := self._cases.get(event.subject)) is not None:
+                self._go_on(known, event)
+
+    def _place(self, report: str, dimensions: Mapping[str, str | None], at: datetime) -> None:
+        """Where a report belongs is said once: what a dispatcher decides later moves the case, not the report."""
+        row = self._reports.change(report)
+        if row["placed_at"] is None:
+            row.update(dimensions, placed_at=at)
+
+    def _go_on(self, known: Row, event: Envelope) -> None:
+        data, at = event.data, event.time
+        if isinstance(data, e.ReportAttached):
+            self._place(data.report.report, {name: known[name] for name in DIMENSIONS}, at)
+        if (table_and_rest := _happening_of(data)) is not None:
+            table, rest = table_and_rest
+            here = {name: known[name] for name in DIMENSIONS}
+            self._happened[table].append(
+                {"case_id": event.subject, "sequence": event.sequence, "at": at, **here, **rest}
+            )
+        changes = _changes(known, data, at)
+        if changes:
+            self._change(event.subject, known, changes, at)
+
+    def _change(self, case_id: str, known: Row, changes: Mapping[str, Any], at: datetime) -> None:
+        overwrites = any(
+            known[name] is not None and known[name] != value
+            for name, value in changes.items()
+            if name not in UNVERSIONED
+        )
+        if overwrites and known["known_from"] != at:
+            self._past.append({**known, "known_until": at})
+            changes = {**changes, "known_from": at, "version": known["version"] + 1}
+        self._cases.change(case_id).update(changes)
 
 
-def _apply(row: Row, event: Envelope) -> None:
-    data, at = event.data, event.time
+def _filed(data: e.CaseFiled, at: datetime) -> Row:
+    return {
+        **_dimensions_of(data.terms, data.route),
+        "version": 1,
+        "known_from": at,
+        "severity": data.terms.severity,
+        "unmapped": data.route.how in UNMAPPED,
+        "attached": 0,
+        "received_at": data.report.received_at,
+        "filed_at": at,
+        "handling_due": data.handling_due,
+    }
+
+
+def _dimensions_of(terms: Any, route: Route) -> dict[str, str | None]:
+    return {"family": terms.family, "category": terms.code, **_places_of(route)}
+
+
+def _places_of(route: Route) -> dict[str, str | None]:
+    """The areas that hold the unit. A street's team stands under a street that is no rung of its ladder."""
+    levels = {rung.unit: rung.level for rung in route.ladder}
+    areas = {levels.get(code, route.unit.level): code for code in route.ancestors}
+    areas.setdefault(route.unit.level, route.unit.unit)  # no area of its level stands above it: it is one itself
+    wanted = (Level.DISTRICT, Level.STREET, Level.COMMUNITY)
+    grid = route.grid or areas.get(Level.GRID)
+    return {**{level.value: areas.get(level) for level in wanted}, "grid": grid, "unit": route.unit.unit}
+
+
+def _changes(row: Row, data: object, at: datetime) -> dict[str, Any]:
+    """What an event makes of a case's row; times that are kept as the first are left alone."""
     match data:
         case e.ReportAttached():
-            row["reports"] += 1
-            row["attached"] += 1
-        case e.ReportDetached() | e.ReportWithdrawn():
-            row["reports"] -= 1
+            return {"attached": row["attached"] + 1}
         case e.CaseDispatched():
-            row.update(dispatched_at=row["dispatched_at"] or at, handling_due=data.handling_due)
-            row.update(unit=data.route.unit.unit, ancestors=list(data.route.ancestors), owner=data.route.unit.unit)
+            places = _places_of(data.route)
+            places["grid"] = places["grid"] or row["grid"]  # sent to another unit, it still lies where it lies
+            return {**places, "handling_due": data.handling_due, "holder": None, "holder_at": None}
         case e.DispatchAccepted():
-            row["accepted_at"] = row["accepted_at"] or at
-        case e.DispatchReturned():
-            row["returns"] += 1
-            row["owner"] = data.desk.unit
-        case e.CaseEscalated():
-            name = f"{data.to_unit.level.value}_at"
-            row[name] = row[name] or at
-            row["owner"] = data.to_unit.unit
-        case e.OutcomeRated():
-            row["ratings"] += 1
-            row["satisfied"] += data.score >= 4
-            row["rating_sum"] += data.score
+            return {"accepted_at": row["accepted_at"] or at, "holder": data.holder, "holder_at": at}
+        case e.DispatchReleased() | e.DispatchReturned() | e.CaseEscalated():
+            return {"holder": None, "holder_at": None}
+        case e.CaseShelved():
+            return {"shelved_at": row["shelved_at"] or at}
+        case e.CaseResumed():
+            return {"resumed_at": at, "handling_due": data.handling_due}
         case _:
-            _end(row, data, at)
+            return _ending(row, data, at)
 
 
-def _end(row: Row, data: object, at: datetime) -> None:
+def _ending(row: Row, data: object, at: datetime) -> dict[str, Any]:
     match data:
-        case e.HandlingCompleted(by=by):
-            row.update(first_completed_at=row["first_completed_at"] or at, completed_at=at, handler=by)
+        case e.HandlingCompleted():
+            return {"completed_at": at, "handler": data.by}
         case e.InspectionPassed():
-            row["inspected_at"] = row["inspected_at"] or at
+            return {"inspected_at": row["inspected_at"] or at}
         case e.InspectionFailed():
-            row["inspected_at"] = row["inspected_at"] or at
-            row["failed_inspections"] += 1
+            return {"inspected_at": row["inspected_at"] or at, "failed_at": row["failed_at"] or at}
         case e.CaseClosed():
-            row.update(closed_at=at, outcome=data.outcome, on_time=data.on_time)
+            return {"closed_at": at, "outcome": data.outcome, "on_time": data.on_time}
         case e.CaseVoided():
-            row.update(voided_at=at, false_report=data.false_report)
+            return {"voided_at": at}
         case e.CaseReopened():
-            row.update(reopened_at=at, closed_at=None, outcome=None, on_time=None)
-            row["reopened"] += 1
-        case e.CaseArchived():
-            row["archived_at"] = at
+            return dict.fromkeys(("closed_at", "outcome", "on_time", "holder", "holder_at"))
+        case _:
+            return {}
 
 
-def _miss(event: Envelope) -> Row:
-    data = event.data
-    if not isinstance(data, e.DeadlineMissed):
-        raise TypeError(f"{event.type} is no missed deadline")
-    return {
-        "case_id": event.subject,
-        "number": data.number,
-        "stage": data.stage.value,
-        "unit": data.unit,
-        "level": data.level.value,
-        "due": data.due,
-        "missed_at": event.time,
-    }
-
-
-class Summary(Value):
-    """What happened, in counts. ``escalated``: cases that reached a level; ``missed``: deadlines by stage."""
-
-    reports: int
-    filed: int
-    attached: int
-    held: int
-    declined: int
-    withdrawn: int
-    unmapped: int
-    closed: int
-    closed_on_time: int
-    missed: dict[str, int]
-    escalated: dict[str, int]
-    points_issued: int
-
-
-def summary(connection: Connection) -> Summary:
-    """The whole log in counts: what the demo prints at its end."""
-
-    def count(query: Any) -> int:
-        return int(connection.execute(query).scalar_one() or 0)
-
-    fates = {
-        str(status): int(number)
-        for status, number in connection.execute(
-            select(report_table.c.status, func.count()).group_by(report_table.c.status)
-        )
-    }
-    facts = fact_table.c
-    stages = select(miss_table.c.stage, func.count()).group_by(miss_table.c.stage).order_by(miss_table.c.stage)
-    awarded = select(func.sum(case((ledger_table.c.points > 0, ledger_table.c.points), else_=0)))
-    return Summary(
-        reports=count(select(func.count(report_table.c.content))),
-        filed=count(select(func.count()).select_from(fact_table)),
-        attached=count(select(func.sum(facts.attached))),
-        held=fates.get("held", 0),
-        declined=fates.get("declined", 0),
-        withdrawn=fates.get("withdrawn", 0),
-        unmapped=count(select(func.count()).where(facts.unmapped.is_(True))),
-        closed=count(select(func.count()).where(facts.closed_at.is_not(None))),
-        closed_on_time=count(select(func.count()).where(facts.closed_at.is_not(None), facts.on_time.is_(True))),
-        missed={str(stage): int(number) for stage, number in connection.execute(stages)},
-        escalated={
-            level: count(select(func.count()).where(facts[f"{level}_at"].is_not(None)))
-            for level in ("community", "street", "district", "city")
-        },
-        points_issued=count(awarded),
-    )
+def _happening_of(data: object) -> tuple[Table, Row] | None:
+    match data:
+        case e.DeadlineMissed():
+            what = {"number": data.number, "stage": data.stage.value, "missed_by": data.unit}
+            return miss_table, {**what, "level": data.level.value, "due": data.due}
+        case e.CaseEscalated():
+            return escalation_table, {"level": data.to_unit.level.value}
+        case e.OutcomeRated():
+            return rating_table, {"score": data.score}
+        case _:
+            return None

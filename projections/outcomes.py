@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, Integer, String, Table, select
+from sqlalchemy import Column, Connection, Integer, MetaData, RowMapping, String, Table, select
 
 from domain.message import Value
 from projections.schema import Instant, Json, Row, Rows, metadata
@@ -86,3 +86,18 @@ def outcome_of(connection: Connection, command_id: str) -> OutcomeView | None:
     """How a command was answered, if it was."""
     row = connection.execute(select(outcome_table).where(outcome_table.c.command_id == command_id)).mappings().first()
     return OutcomeView.model_validate(dict(row)) if row else None
+
+
+def join(connection: Connection, other: str) -> None:
+    """Bring in the outcomes of another schema of the same database; of one that is in both, the one that prevails stays."""
+    there = outcome_table.to_metadata(MetaData(), schema=other)
+    both = select(there).join(outcome_table, outcome_table.c.command_id == there.c.command_id)
+    twice = [_row(row) for row in connection.execute(both).mappings()]
+    ours = select(outcome_table.c.command_id)
+    new = select(there).where(there.c.command_id.not_in(ours))
+    connection.execute(outcome_table.insert().from_select(list(outcome_table.columns), new))
+    apply(connection, twice)
+
+
+def _row(row: RowMapping) -> OutcomeRow:
+    return OutcomeRow(**{**row, "events": tuple((kind, subject) for kind, subject in row["events"])})

@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from domain.message import Envelope
-from projections import cases, facts, outcomes, points, queues, reports
+from projections import cases, directory, facts, outcomes, points, queues, reports
 from projections.outcomes import OutcomeRow, outcome_table
-from projections.schema import metadata
+from projections.schema import Instant, metadata
 
 position_table = Table(
     "position",
@@ -24,9 +26,20 @@ position_table = Table(
     Column("owner", String),
     Column("expected", Integer),
     Column("suspended", Boolean),
+    Column("recorded_at", Instant),
 )
 
-SLICES = {"reports": reports, "cases": cases, "queues": queues, "points": points, "facts": facts}
+SLICES = {
+    "directory": directory,
+    "reports": reports,
+    "cases": cases,
+    "queues": queues,
+    "points": points,
+    "facts": facts,
+}
+REVISION = 1
+"""Raised when a slice makes something else of the same events: read models of an earlier one are made anew."""
+
 NOT_DIGESTED = frozenset({"topic", "partition", "offset"})
 """Columns that say where, not what: another log may hold the same history elsewhere."""
 
@@ -37,24 +50,42 @@ class PositionMoved(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the read models stand in one partition: the next record, and the filter's memory."""
+    """Where the read models stand in one partition: the next record, the filter's memory, and the last record's time.
+
+    ``recorded_at`` is when the last fact that counts was decided, or the last report received; None where there is none.
+    """
 
     next_record: int = 0
     owner: str = ""
     expected: int = 0
     suspended: bool = False
+    recorded_at: datetime | None = None
 
 
-def create_tables(engine: Engine) -> None:
-    """Make the tables that are missing."""
-    metadata.create_all(engine)
+def create_tables(engine: Engine, *, indexes: bool = True) -> None:
+    """Make the tables in an empty database; without ``indexes`` they are filled faster, and `create_indexes` follows."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table))
+    if indexes:
+        create_indexes(engine)
+
+
+def create_indexes(engine: Engine) -> None:
+    """Make the tables' indexes."""
+    with engine.begin() as connection:
+        for table in metadata.sorted_tables:
+            for index in table.indexes:
+                connection.execute(CreateIndex(index))
 
 
 def position(connection: Connection, source: str, partition: int) -> Position:
     """Where the read models stand."""
     where = (position_table.c.source == source) & (position_table.c.partition == partition)
     row = connection.execute(select(position_table).where(where)).mappings().first()
-    return Position(row["next_record"], row["owner"], row["expected"], row["suspended"]) if row else Position()
+    if row is None:
+        return Position()
+    return Position(row["next_record"], row["owner"], row["expected"], row["suspended"], row["recorded_at"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +120,7 @@ def _advance(connection: Connection, move: Move) -> None:
             moved = connection.execute(insert(position_table).values(**where, **after)).rowcount
         else:
             known = where | asdict(move.before)
-            same = [position_table.c[name] == value for name, value in known.items()]
+            same = [position_table.c[name].is_not_distinct_from(value) for name, value in known.items()]
             moved = connection.execute(update(position_table).where(*same).values(**after)).rowcount
     except IntegrityError:
         moved = 0

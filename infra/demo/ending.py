@@ -9,7 +9,7 @@ from rich.table import Table
 
 from domain.message import Role
 from infra.identity import Identity
-from projections.facts import Summary
+from projections.summary import Summary
 
 if TYPE_CHECKING:
     from infra.audit import AuditResult

@@ -27,7 +27,7 @@ from infra.demo.tally import Tally
 from infra.demo.view import View
 from infra.holidays import working_calendar
 from infra.serve import listening
-from projections.facts import summary
+from projections.summary import summary
 from streams.record import Topic
 
 FIRST_HOUR, LAST_HOUR = 6, 24

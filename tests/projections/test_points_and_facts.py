@@ -9,8 +9,9 @@ from sqlalchemy import Connection, select
 from domain.case import events as e
 from domain.case.events import Stage
 from domain.rider import PointsClawedBack, Reversal
-from projections.facts import fact_table, miss_table, summary
+from projections.facts import fact_table, miss_table, past_table, rating_table
 from projections.points import balance, board, ledger
+from projections.summary import summary
 from tests.domain.smallville import (
     CASE,
     COMMUNITY,
@@ -70,11 +71,14 @@ def test_a_fact_keeps_the_first_and_the_last_of_what_happens_twice(connection: C
     life = [*DONE, failed, DONE[-1], e.InspectionPassed(by=INSPECTOR.person), closed()]
     fold(connection, stream(*life, e.OutcomeRated(by=RIDER.person, score=4), e.OutcomeRated(by="x", score=3)))
     row = connection.execute(select(fact_table)).mappings().one()
-    assert (row["first_completed_at"], row["completed_at"], row["inspected_at"]) == (minute(3), minute(5), minute(4))
-    assert (row["dispatched_at"], row["accepted_at"], row["closed_at"]) == (minute(1), minute(2), minute(7))
-    assert (row["failed_inspections"], row["ratings"], row["satisfied"], row["rating_sum"]) == (1, 2, 1, 7)
-    assert (row["handler"], row["owner"], row["outcome"], row["on_time"]) == (WORKER.person, GRID_A, "resolved", True)
-    assert row["ancestors"] == list(ROUTE.ancestors)
+    assert (row["completed_at"], row["inspected_at"], row["failed_at"]) == (minute(5), minute(4), minute(4))
+    assert (row["filed_at"], row["accepted_at"], row["closed_at"]) == (minute(0), minute(2), minute(7))
+    assert (row["handler"], row["outcome"], row["on_time"]) == (WORKER.person, "resolved", True)
+    places = [row[name] for name in ("grid", "unit", "community", "street", "district")]
+    assert places == [GRID_A, GRID_A, *ROUTE.ancestors[:3]]
+    (was,) = connection.execute(select(past_table)).mappings().all()
+    assert (was["completed_at"], was["known_until"], row["known_from"]) == (minute(3), minute(5), minute(5))
+    assert sorted(connection.execute(select(rating_table.c.score)).scalars()) == [3, 4]
 
 
 def test_a_summary_counts_what_happened(connection: Connection) -> None:
@@ -89,5 +93,5 @@ def test_a_summary_counts_what_happened(connection: Connection) -> None:
     assert (found.closed, found.closed_on_time, found.unmapped, found.points_issued) == (1, 1, 0, 5)
     assert found.missed == {"accept": 2}
     assert found.escalated == {"community": 1, "street": 1, "district": 0, "city": 0}
-    misses = connection.execute(select(miss_table.c.level, miss_table.c.missed_at)).all()
+    misses = connection.execute(select(miss_table.c.level, miss_table.c.at)).all()
     assert Counter(level for level, _ in misses) == {"grid": 1, "community": 1}

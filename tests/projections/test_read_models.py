@@ -101,7 +101,16 @@ IGNORED: dict[ModuleType, set[type[e.CaseEvent]]] = {
     cases: {e.ReportHeld, e.ReportDeclined},
     reports: {kind for kind in e.CaseEvent.__subclasses__() if not kind.__name__.startswith("Report")} - {e.CaseFiled},
     queues: {e.ReportDetached, e.InspectionPassed, e.OutcomeRated, e.NoteAdded},
-    facts: {e.ReportHeld, e.ReportDeclined, e.DispatchReleased, e.NoticeIssued, e.NoteAdded},
+    facts: {
+        e.ReportDeclined,
+        e.ReportDetached,
+        e.ReportWithdrawn,
+        e.NoticeIssued,
+        e.NoteAdded,
+        e.CaseArchived,
+        e.ShelvingRequested,
+        e.ShelvingRejected,
+    },
 }
 """What says nothing to a read model of reports and cases, by decision."""
 
