@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import select
 
 from infra.audit import Audit, AuditResult, differing
-from infra.database import open_engine
+from infra.database import ReadModels, open_engine
 from infra.embedded.log import LogReader
-from infra.projecting import rebuild
-from projections.projector import digest, position, position_table
+from infra.projecting import Ends, beginning, fold
+from infra.statements import Statements, changed
+from projections.projector import create_tables, digest, position, position_table
 from streams.filter import CommitFilter
 from streams.record import Topic
 from streams.rewarder import Rewarder
@@ -21,7 +23,7 @@ from streams.router import Router
 BATCH = 1000
 POLL_SECONDS = 0.05
 
-Ends = dict[int, int]
+Cut = dict[int, int]
 
 
 class NotCaughtUp(RuntimeError):
@@ -52,7 +54,7 @@ def audit(folder: Path, *, wait_seconds: float = 60.0) -> AuditResult:
         reader.close()
 
 
-def _ends(reader: LogReader, topic: Topic) -> Ends:
+def _ends(reader: LogReader, topic: Topic) -> Cut:
     return {number: reader.end(topic, number) for number in range(reader.partitions_of(topic))}
 
 
@@ -63,7 +65,7 @@ def _wait(condition: Callable[[], bool], deadline: float, what: str) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _reacted(reader: LogReader, reactor: Router | Rewarder, ends: Ends, deadline: float) -> None:
+def _reacted(reader: LogReader, reactor: Router | Rewarder, ends: Cut, deadline: float) -> None:
     def passed() -> bool:
         return all(reader.position(reactor.name, reactor.source, number)[0] >= end for number, end in ends.items())
 
@@ -85,7 +87,7 @@ def _answered(reader: LogReader, commands: Topic, events: Topic, deadline: float
         _wait(passed, deadline, f"{events}[{number}]")
 
 
-def _feed(reader: LogReader, checked: Audit, topic: Topic, ends: Ends, expected: Ends) -> None:
+def _feed(reader: LogReader, checked: Audit, topic: Topic, ends: Cut, expected: Cut) -> None:
     for number, end in ends.items():
         offset = 0
         while offset < end and (records := reader.read(topic, number, offset, min(BATCH, end - offset))):
@@ -96,17 +98,37 @@ def _feed(reader: LogReader, checked: Audit, topic: Topic, ends: Ends, expected:
 
 def differing_read_models(folder: Path) -> list[str]:
     """不变量 3 — the tables of the read models that are not what a fold of the log from its first event gives."""
-    reader, live, fresh = LogReader(folder), open_engine(folder / "read.db"), open_engine(None)
+    reader, models = LogReader(folder), ReadModels(folder)
     try:
-        with live.begin() as connection:
+        with models.reading() as connection:
             known = connection.execute(select(position_table.c.source, position_table.c.partition)).all()
-            until = {(Topic(source), number): position(connection, source, number) for source, number in known}
+            until = {
+                (Topic(source), number): position(connection, source, number).next_record for source, number in known
+            }
             stored = digest(connection)
-        rebuild(reader.read, fresh, until)
-        with fresh.begin() as connection:
-            rebuilt = digest(connection)
-        return differing(stored, rebuilt)
+        with TemporaryDirectory(dir=folder) as fresh:
+            return differing(stored, _anew(reader, Path(fresh) / "fresh.db", until))
     finally:
         reader.close()
-        live.dispose()
-        fresh.dispose()
+        models.close()
+
+
+def _anew(reader: LogReader, file: Path, until: Ends) -> dict[str, str]:
+    engine = open_engine(file, durable=False)
+    try:
+        create_tables(engine, indexes=False)
+        fold(reader.read, engine.begin, beginning(reader), until)
+        with engine.begin() as connection:
+            return digest(connection)
+    finally:
+        engine.dispose()
+
+
+def changed_statements(folder: Path) -> list[str]:
+    """不变量 6 — the stored statements of ended periods that the facts of today would not give again."""
+    models, statements = ReadModels(folder), Statements(folder)
+    try:
+        return changed(models, statements)
+    finally:
+        models.close()
+        statements.close()

@@ -1,15 +1,19 @@
-"""The read models' SQLite file, and how the process reads it without blocking its event loop."""
+"""The read models' SQLite files: one generation is live, the next may be in the making, and how the process reads them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import fcntl
+import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,18 +22,23 @@ READ_THREADS = 4
 """Reads at the same time; more would only queue for the interpreter."""
 
 
-def open_engine(path: Path | None) -> Engine:
-    """An engine on the file, or in memory; every transaction sees one state of the database from its first statement on."""
+def open_engine(path: Path | None, *, create: bool = True, durable: bool = True) -> Engine:
+    """An engine on the file, or in memory; every transaction sees one state of the database from its first statement on.
+
+    What is not ``durable`` is lost with the machine's power, and made faster.
+    """
     if path is None:
         engine = create_engine("sqlite+pysqlite://", connect_args={"check_same_thread": False})
     else:
-        engine = create_engine(f"sqlite+pysqlite:///{path}", connect_args={"check_same_thread": False, "timeout": 10})
+        uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}&uri=true"
+        engine = create_engine(f"sqlite+pysqlite:///{uri}", connect_args={"check_same_thread": False, "timeout": 10})
 
     @event.listens_for(engine, "connect")
     def _connect(connection: SqliteConnection, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy says BEGIN, below; the driver shall not guess
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")  # a lost tail is folded again from the log
+        connection.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")  # a lost tail is folded again
+        connection.execute("PRAGMA cache_size=-65536")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -38,18 +47,122 @@ def open_engine(path: Path | None) -> Engine:
     return engine
 
 
+class NoReadModels(FileNotFoundError):
+    """There are none in the folder yet."""
+
+
+class ReadModels:
+    """Whichever generation is live in a folder: a transaction begins on it, and ends on it.
+
+    ``live`` is a symbolic link, replaced in one step; who holds the swap lock knows that it stays.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self.folder = data / "read"
+        self._engines: dict[str, Engine] = {}
+
+    def live(self) -> str | None:
+        """The file name of the live generation; None where there is none."""
+        try:
+            return str((self.folder / "live").readlink())
+        except FileNotFoundError:
+            return None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One read transaction. Raises `NoReadModels`."""
+        with self._connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One write transaction on a generation that stays live while it lasts. Raises `NoReadModels`."""
+        with self.swap_lock(), self.reading() as connection:
+            yield connection
+
+    @contextmanager
+    def swap_lock(self) -> Iterator[None]:
+        """Nobody else writes the live generation or swaps it, in any process."""
+        with locked(self.folder / "swap.lock"):
+            yield
+
+    def next_file(self) -> Path:
+        """Where the next generation goes; what an interrupted rebuild has left is cleared away."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        live = self.live()
+        for file in self.folder.glob("*.db"):
+            if file.name != live:
+                _remove(file)
+        return self.folder / f"{int(Path(live or '0').stem) + 1}.db"
+
+    def go_live(self, file: Path) -> None:
+        """Make a whole generation the live one, and clear the former away; hold the swap lock."""
+        former = self.live()
+        following = self.folder / "live.next"
+        following.unlink(missing_ok=True)
+        following.symlink_to(file.name)
+        following.replace(self.folder / "live")
+        if former is not None:
+            _remove(self.folder / former)
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+
+    def _connect(self) -> Connection:
+        while True:
+            name = self.live()
+            if name is None:
+                raise NoReadModels(
+                    f"{self.folder.parent} 中没有读模型 · has no read models: start `beeline serve` first"
+                )
+            try:
+                return self._engine(name).connect()
+            except OperationalError:
+                if name == self.live():  # else it was swapped between the two looks
+                    raise
+
+    def _engine(self, name: str) -> Engine:
+        engine = self._engines.get(name)
+        if engine is None:
+            engine = self._engines[name] = open_engine(self.folder / name, create=False)
+            for former in [known for known in list(self._engines) if known != name]:
+                if (old := self._engines.pop(former, None)) is not None:
+                    old.dispose()  # connections in use are closed when they are given back
+        return engine
+
+
+def _remove(file: Path) -> None:
+    """The database first: who still opens it finds it whole, or not at all."""
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+        (file.parent / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a lock file, which dies with its holder; raises `BlockingIOError` where it is held and one does not ``wait``."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+    finally:
+        os.close(handle)
+
+
 class Reads:
     """Runs queries on a few threads of its own."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, models: ReadModels) -> None:
+        self._models = models
         self._threads = ThreadPoolExecutor(READ_THREADS, thread_name_prefix="read")
 
     async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """``query(connection, …)`` in one read transaction."""
 
         def run() -> T:
-            with self._engine.begin() as connection:
+            with self._models.reading() as connection:
                 return query(connection, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, run)

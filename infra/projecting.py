@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from domain.message import Envelope, UndecodableMessage, decode_bytes
 from projections.outcomes import OutcomeRow
-from projections.projector import Move, Position, apply_batch, create_tables
+from projections.projector import Move, Position, apply_batch, position
+from projections.schema import EPOCH
 from streams.commit import CommitHead, events_of
 from streams.filter import FAULTS, CommitFilter, Verdict
 from streams.record import Record, Topic
 
 logger = logging.getLogger(__name__)
 
-SOURCES = (Topic.REPORT_EVENTS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS)
+SOURCES = (Topic.DIRECTORY_EVENTS, Topic.REPORT_EVENTS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS)
 """The topics that the read models are computed from."""
 
-REBUILD_BATCH = 1000
-"""Records of one transaction of a rebuild."""
+FOLD_BATCH = 4000
+"""Records of one transaction of a rebuild: a case that is in many of them is read and written once."""
 
-COMMANDS_OF = {Topic.CASE_EVENTS: Topic.CASE_COMMANDS, Topic.RIDER_EVENTS: Topic.RIDER_COMMANDS}
+COMMANDS_OF = {
+    Topic.DIRECTORY_EVENTS: Topic.DIRECTORY_COMMANDS,
+    Topic.CASE_EVENTS: Topic.CASE_COMMANDS,
+    Topic.RIDER_EVENTS: Topic.RIDER_COMMANDS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +56,11 @@ def batch_of(before: Position, records: Sequence[Record]) -> Batch:
     commits = CommitFilter(before.owner, before.expected, before.suspended)
     events: list[Envelope] = []
     answers: list[OutcomeRow] = []
+    recorded_at = before.recorded_at
     for record in records:
         if record.topic is Topic.REPORT_EVENTS:
             events += _facts(record)
+            recorded_at = record.time
             continue
         verdict, head = commits.admit(record)
         if verdict in FAULTS:
@@ -59,23 +69,94 @@ def batch_of(before: Position, records: Sequence[Record]) -> Batch:
             happened = events_of(record)
             events += happened
             answers.append(_answer(record, head, happened))
-    after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended)
+            recorded_at = head.effective_at
+    after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended, recorded_at)
     return Batch(Move(first.topic, first.partition, before, after), tuple(events), tuple(answers))
 
 
-def rebuild(
-    read: Callable[[Topic, int, int, int], list[Record]], engine: Engine, until: Mapping[tuple[Topic, int], Position]
-) -> None:
-    """Fill an empty database from the log's first record up to ``until``."""
-    create_tables(engine)
+Places = dict[tuple[Topic, int], Position]
+"""Where somebody stands in each partition."""
+Ends = Mapping[tuple[Topic, int], int]
+"""Where each partition ends, or where to stop in it."""
+Begin = Callable[[], AbstractContextManager[Connection]]
+"""Opens a transaction."""
+Read = Callable[[Topic, int, int, int], list[Record]]
+
+
+class Partitioned(Protocol):
+    """A log that knows how many partitions its topics have."""
+
+    def partitions_of(self, topic: Topic) -> int:
+        """How many."""
+
+
+def beginning(log: Partitioned) -> Places:
+    """The first record of each partition that the read models are computed from."""
+    return {(source, number): Position() for source in SOURCES for number in range(log.partitions_of(source))}
+
+
+def positions(connection: Connection, log: Partitioned) -> Places:
+    """Where the read models stand."""
+    return {where: position(connection, *where) for where in beginning(log)}
+
+
+Progress = Callable[[int, int], None]
+"""Told (records done, of all) as the work goes on."""
+
+
+def fold(read: Read, begin: Begin, places: Places, until: Ends, progress: Progress | None = None) -> Places:
+    """Apply the log's records from ``places`` up to ``until``, a partition at a time; where that leads to."""
+    places, of_all = dict(places), sum(until.values())
     for (source, partition), end in until.items():
-        place = Position()
-        while place.next_record < end.next_record:
-            limit = min(REBUILD_BATCH, end.next_record - place.next_record)
+        place = places[source, partition]
+        while place.next_record < end:
+            limit = min(FOLD_BATCH, end - place.next_record)
             batch = batch_of(place, read(source, partition, place.next_record, limit))
-            with engine.begin() as connection:
+            with begin() as connection:
                 apply(connection, [batch])
-            place = batch.move.after
+            place = places[source, partition] = batch.move.after
+            if progress is not None:
+                progress(sum(each.next_record for each in places.values()), of_all)
+    return places
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The log at an instant: where its partitions end, inputs included."""
+
+    now: datetime
+    ends: Ends
+
+
+class Ending(Partitioned, Protocol):
+    """A log that knows where its partitions end."""
+
+    def end(self, topic: Topic, partition: int) -> int:
+        """The offset that the next record will have."""
+
+
+def cut_of(log: Ending, now: datetime) -> Cut:
+    """The cut of this moment; take it before you read the facts."""
+    topics = (*SOURCES, *COMMANDS_OF.values())
+    return Cut(
+        now, {(topic, number): log.end(topic, number) for topic in topics for number in range(log.partitions_of(topic))}
+    )
+
+
+def complete_until(connection: Connection, cut: Cut) -> datetime:
+    """Up to when the read models hold every fact: the cut's instant where each input has its projected outcome, else earlier."""
+    until = cut.now
+    for topic, partition in cut.ends:
+        if topic not in SOURCES:
+            continue
+        place = position(connection, topic, partition)
+        if topic is Topic.REPORT_EVENTS:
+            is_whole = place.next_record >= cut.ends[topic, partition]
+        else:
+            is_whole = place.expected >= cut.ends[COMMANDS_OF[topic], partition]
+        if not is_whole:
+            until = min(until, place.recorded_at or EPOCH)
+    return until
 
 
 def _facts(record: Record) -> list[Envelope]:

@@ -21,7 +21,7 @@ from domain.message import Envelope, UndecodableMessage, decode_bytes
 from infra import auditing
 from infra.bootstrap import Settings, running
 from infra.cli.options import DataFolder, fail
-from infra.database import open_engine
+from infra.database import ReadModels
 from infra.embedded.lock import LogInUse
 from infra.embedded.log import LogReader
 from projections.cases import CaseView, TimelineEntry, timeline
@@ -114,11 +114,11 @@ def case_file(
 ) -> None:
     """案卷 · Show a case and its timeline (local time)."""
     LogReader(data).close()
-    engine = open_engine(data / "read.db")
-    with engine.begin() as connection:
+    models = ReadModels(data)
+    with models.reading() as connection:
         found = case_of(connection, case_id.lower())
         entries = timeline(connection, case_id.lower())
-    engine.dispose()
+    models.close()
     if found is None:
         fail(f"案件不存在 · there is no case {case_id} in {data}")
     if as_json:
@@ -179,7 +179,8 @@ def audit(
     except auditing.NotCaughtUp as error:
         fail(str(error))
     differing = auditing.differing_read_models(data) if deep else []
-    ok = result.ok and not differing
+    restated = auditing.changed_statements(data) if deep else []
+    ok = result.ok and not differing and not restated
     document = {
         "audit": "ok" if ok else "failed",
         "reports": result.reports,
@@ -189,7 +190,7 @@ def audit(
         "void_records": result.void_records,
         "findings": [str(finding) for finding in result.findings],
         "more_findings": result.total_findings - len(result.findings),
-        **({"read_models_differ": differing, "indicators": "no stored statements yet"} if deep else {}),
+        **({"read_models_differ": differing, "statements_changed": restated} if deep else {}),
     }
     typer.echo(json.dumps(document, ensure_ascii=False, indent=None if as_json else 2))
     raise typer.Exit(0 if ok else 1)

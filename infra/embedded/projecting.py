@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from sqlalchemy import Engine
-
+from infra.database import ReadModels
 from infra.embedded.log import EmbeddedLog
-from infra.projecting import COMMANDS_OF, SOURCES, apply, batch_of
-from projections.projector import Move, Position, create_tables, position
+from infra.projecting import COMMANDS_OF, Places, apply, batch_of, positions
+from projections.projector import Move, Position, PositionMoved
 from streams.record import Record, Topic
 
 MAX_BATCH = 250
@@ -29,9 +28,8 @@ class Listener(Protocol):
 class Projector:
     """The one writer of the read models."""
 
-    def __init__(self, log: EmbeddedLog, engine: Engine) -> None:
-        self._log, self._engine = log, engine
-        create_tables(engine)
+    def __init__(self, log: EmbeddedLog, models: ReadModels) -> None:
+        self._log, self._models = log, models
         self.positions = self._stored()
 
     @property
@@ -49,7 +47,8 @@ class Projector:
     async def serve(self, listener: Listener) -> None:
         """Project until cancelled. Raises `CorruptCommit` and stops there.
 
-        Begins where the database says: after a failure, or a batch that outlived its task, memory may say otherwise.
+        Begins where the database says: after a failure, or a batch that outlived its task, memory may say otherwise; and
+        so it does when another generation of the read models has come in between.
         """
         self.positions = await asyncio.to_thread(self._stored)
         while True:
@@ -60,20 +59,21 @@ class Projector:
                 for (source, partition), place in self.positions.items()
                 if (records := self._log.read(source, partition, place.next_record, MAX_BATCH))
             ]
-            for move in await asyncio.to_thread(self._project, news):
-                self.positions[Topic(move.source), move.partition] = move.after
+            try:
+                moves = await asyncio.to_thread(self._project, news)
+            except PositionMoved:
+                self.positions = await asyncio.to_thread(self._stored)
+            else:
+                for move in moves:
+                    self.positions[Topic(move.source), move.partition] = move.after
             listener.moved()
 
     def _project(self, news: list[tuple[Position, list[Record]]]) -> list[Move]:
         batches = [batch_of(before, records) for before, records in news]
-        with self._engine.begin() as connection:
+        with self._models.writing() as connection:
             apply(connection, batches)
         return [batch.move for batch in batches]
 
-    def _stored(self) -> dict[tuple[Topic, int], Position]:
-        with self._engine.begin() as connection:
-            return {
-                (source, number): position(connection, source, number)
-                for source in SOURCES
-                for number in range(self._log.partitions_of(source))
-            }
+    def _stored(self) -> Places:
+        with self._models.reading() as connection:
+            return positions(connection, self._log)

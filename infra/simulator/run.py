@@ -25,13 +25,13 @@ from infra.database import open_engine
 from infra.embedded.snapshots import Snapshots
 from infra.holidays import working_calendar
 from infra.net.synthetic import tessellate
-from infra.projecting import rebuild
+from infra.projecting import beginning, fold
 from infra.seed import seed_edition
 from infra.simulator.agents import Agent, Defect, Owned, ProjectorAgent, ReactorAgent
 from infra.simulator.edge import SimulatedEdge
 from infra.simulator.log import MemoryLog
 from infra.simulator.meddlers import Meddlers
-from projections.projector import digest
+from projections.projector import create_tables, digest
 from streams.case import CaseProcessor
 from streams.commit import CorruptCommit, events_of
 from streams.directory import DirectoryProcessor
@@ -309,7 +309,9 @@ class Simulation:
 
     def _read_models(self) -> Iterator[AuditFinding]:
         fresh = open_engine(None)
-        rebuild(self.log.read, fresh, self._projector.places)
+        create_tables(fresh)
+        until = {where: place.next_record for where, place in self._projector.places.items()}
+        fold(self.log.read, fresh.begin, beginning(self.log), until)
         with self._engine.begin() as live, fresh.begin() as rebuilt:
             before, after = digest(live), digest(rebuilt)
         self._engine.dispose()

@@ -10,14 +10,17 @@ import pytest
 
 from domain.message import Role
 from infra.bootstrap import Beeline, Settings
-from infra.database import Reads, open_engine
+from infra.database import ReadModels, Reads
 from infra.embedded.host import Host
 from infra.embedded.log import EmbeddedLog
 from infra.embedded.projecting import Projector
 from infra.embedded.snapshots import Snapshots
 from infra.http.app import create_app
 from infra.identity import Identity
+from infra.indicators import Indicators
 from infra.keystore import KeyStore
+from infra.rebuilding import rebuild
+from infra.statements import Statements
 from streams.record import Topic
 from tests.http.city import NET, City, city_in
 
@@ -99,10 +102,13 @@ async def test_without_a_key_for_a_new_person_nothing_reaches_the_log(
 
 async def test_a_node_without_a_net_takes_nothing_yet(tmp_path: Path) -> None:
     log, snapshots = EmbeddedLog.open(tmp_path), Snapshots(tmp_path / "snapshots.db")
-    engine = open_engine(tmp_path / "read.db")
-    host = Host(log, snapshots, Projector(log, engine))
-    reads, identity, keys = Reads(engine), Identity(tmp_path), KeyStore(tmp_path / "keys.db")
-    node = Beeline(Settings(tmp_path), host, reads, identity, keys, create_app(host, reads, identity, keys))
+    models = ReadModels(tmp_path)
+    rebuild(tmp_path, models)
+    host = Host(log, snapshots, Projector(log, models))
+    reads, identity, keys = Reads(models), Identity(tmp_path), KeyStore(tmp_path / "keys.db")
+    statements = Statements(tmp_path)
+    app = create_app(host, reads, Indicators(models, statements), identity, keys)
+    node = Beeline(Settings(tmp_path), host, reads, identity, keys, app)
     city = City(node)
     ready = await city.get("/readyz")
     assert (ready.status, ready.headers["retry-after"], ready.body["status"]) == (503, "5", "waiting")
@@ -114,7 +120,8 @@ async def test_a_node_without_a_net_takes_nothing_yet(tmp_path: Path) -> None:
     ):
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     reads.close()
-    engine.dispose()
+    models.close()
     snapshots.close()
     keys.close()
+    statements.close()
     await log.close()

@@ -1,0 +1,54 @@
+"""`beeline rebuild` and `digest`: the read models made anew, and what they amount to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from infra.cli.options import DataFolder, fail, progress_bar
+from infra.database import ReadModels
+from infra.embedded.log import LogReader
+from infra.rebuilding import RebuildRunning
+from infra.rebuilding import rebuild as rebuild_models
+from projections.projector import digest as digest_of
+
+DEFAULT_DATA = Path("data/beeline")
+notes = Console(stderr=True)
+
+
+def rebuild(data: DataFolder = DEFAULT_DATA) -> None:
+    """重建 · Compute the read models anew from the log, beside the live ones, and swap in one step.
+
+    Works beside a running server, whose reads go on, and without one.
+    """
+    models = ReadModels(data)
+    try:
+        with progress_bar(notes) as bar:
+            task = bar.add_task("重建 · rebuilding", total=None)
+            rebuild_models(data, models, lambda done, of_all: bar.update(task, completed=done, total=of_all))
+    except RebuildRunning as error:
+        fail(str(error))
+    finally:
+        models.close()
+    notes.print(f"读模型已换新 · the read models are swapped: {models.live()}")
+
+
+def digest(
+    data: DataFolder = DEFAULT_DATA,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """摘要 · Print one hash per read model: equal content, equal hash, whatever the host, the partitions, the generation."""
+    LogReader(data).close()
+    models = ReadModels(data)
+    with models.reading() as connection:
+        digests = digest_of(connection)
+    models.close()
+    if as_json:
+        typer.echo(json.dumps(digests))
+        return
+    for name, value in digests.items():
+        typer.echo(f"{name:<16} {value}")

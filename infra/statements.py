@@ -1,0 +1,131 @@
+"""对账 — answers about ended periods, kept as they were first given: they never change, and the audit proves it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from infra.database import ReadModels, open_engine
+from infra.projecting import Cut, Progress, complete_until
+from projections.facts import fact_table
+from projections.indicators.answer import Answer, answer
+from projections.indicators.definitions import INDICATORS, Indicator, indicator
+from projections.indicators.period import Period, month_of, period_of
+from projections.indicators.question import SETTLING, Question
+
+_metadata = MetaData()
+statement_table = Table(
+    "statement",
+    _metadata,
+    Column("question", String, primary_key=True),
+    Column("answer", String, nullable=False),
+)
+
+MONTHLY: tuple[tuple[str, ...], ...] = ((), ("district",))
+"""What is stated of every month that has ended, without anybody asking: the city, and its districts."""
+
+
+class Statements:
+    """One SQLite file beside the log: no rebuild touches it."""
+
+    def __init__(self, data: Path) -> None:
+        self._engine = open_engine(data / "statements.db")
+        _metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._engine.dispose()
+
+    def find(self, definition: Indicator, question: Question) -> Answer | None:
+        """The answer that was given first, if it was given."""
+        query = select(statement_table.c.answer).where(statement_table.c.question == _text(definition, question))
+        with self._engine.begin() as connection:
+            found = connection.execute(query).scalar()
+        return Answer.model_validate_json(found) if found is not None else None
+
+    def keep(self, definition: Indicator, question: Question, given: Answer) -> None:
+        """Keep an answer for good; where there is one, that one stays."""
+        row = {"question": _text(definition, question), "answer": given.model_dump_json()}
+        with self._engine.begin() as connection:
+            connection.execute(insert(statement_table).values(row).on_conflict_do_nothing())
+
+    def all(self) -> Iterator[Answer]:
+        """Every statement, in a fixed order."""
+        with self._engine.begin() as connection:
+            for (text,) in connection.execute(select(statement_table.c.answer).order_by(statement_table.c.question)):
+                yield Answer.model_validate_json(text)
+
+
+def _text(definition: Indicator, question: Question) -> str:
+    period = question.period
+    return json.dumps(
+        [
+            definition.name,
+            definition.version,
+            period.start.isoformat(),
+            period.end.isoformat(),
+            question.zone,
+            sorted(question.filters.items()),
+            question.by,
+        ]
+    )
+
+
+def ask(models: ReadModels, statements: Statements, definition: Indicator, question: Question, cut: Cut) -> Answer:
+    """The answer to a question; one about an ended period, as of its end, is given once and kept. Raises `CannotAsk`."""
+    if question.is_usual and (kept := statements.find(definition, question)) is not None:
+        return kept
+    with models.reading() as connection:
+        given = answer(connection, definition, question, complete_until(connection, cut))
+    if question.is_usual and not given.provisional:
+        statements.keep(definition, question, given)
+    return given
+
+
+def state_months(
+    models: ReadModels, statements: Statements, zone: str, cut: Cut, progress: Progress | None = None
+) -> int:
+    """State every month that has ended and has not been stated; how many answers were new."""
+    with models.reading() as connection:
+        months = list(_ended_months(connection, zone, complete_until(connection, cut)))
+    wanted = [
+        (definition, Question.usual(month, zone, by=by))
+        for month in months
+        for definition in INDICATORS
+        for by in MONTHLY
+    ]
+    new = 0
+    for number, (definition, question) in enumerate(wanted, start=1):
+        if statements.find(definition, question) is None:
+            ask(models, statements, definition, question, cut)
+            new += 1
+        if progress is not None:
+            progress(number, len(wanted))
+    return new
+
+
+def _ended_months(connection: Connection, zone: str, until: datetime) -> Iterator[Period]:
+    first = connection.execute(select(func.min(fact_table.c.filed_at))).scalar()
+    if first is None:
+        return
+    month = month_of(first, zone)
+    while month.end + SETTLING <= until:
+        yield month
+        month = month_of(month.end, zone)
+
+
+def changed(models: ReadModels, statements: Statements) -> list[str]:
+    """不变量 6 — the statements that would be answered otherwise today, each by its name, period and what is different."""
+    found = []
+    for kept in statements.all():
+        question = Question(period_of(kept.period, kept.zone), kept.as_of, kept.zone, kept.filters, kept.by)
+        with models.reading() as connection:
+            again = answer(connection, indicator(kept.indicator, kept.version), question, kept.complete_until)
+        if again.lines != kept.lines:
+            found.append(f"{kept.indicator} {kept.version} of {kept.period} {kept.filters or ''} by {kept.by or '-'}")
+    return found
