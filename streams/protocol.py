@@ -133,16 +133,16 @@ class PartitionOwner(Generic[K]):
             )
         return place
 
-    def answer(self, record: Record, directory: Directory) -> Commitment:
+    def answer(self, record: Record, directory: Directory, command: Envelope | None = None) -> Commitment:
         """Step 3: decide the next command and move on. The commit must be written, or this owner dropped.
 
-        Raises `StepFailed` with the state unchanged.
+        Whoever has just encoded ``command`` into the record spares its decoding. Raises `StepFailed` with the state unchanged.
         """
         state = self.state
         if record.offset != state.filter.expected:
             raise CommandLogMismatch(f"handed command {record.offset}, but {state.filter.expected} is the next one")
         at = max(record.time, state.effective_at)
-        command, error = self._read(record)
+        command, error = self._read(record) if command is None else (command, "")
         answer = self._decide(record, command, at, directory) if command else Answer(Outcome.POISON)
         head = CommitHead(
             owner=self.owner,

@@ -37,7 +37,7 @@ TAIL_RECORDS = 1_000
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long a write waits for somebody else's lock on the file."""
 
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
     id INTEGER PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
     time INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, headers TEXT NOT NULL);
@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS position (
     PRIMARY KEY (consumer, topic, partition)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
-_REMEMBER_CLOCK = "INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)"
+REMEMBER_CLOCK = "INSERT OR REPLACE INTO meta VALUES ('clock_offset', ?)"
 
 
 class LogUnavailable(RuntimeError):
@@ -89,9 +89,24 @@ class _Unit:
     loop: asyncio.AbstractEventLoop
 
 
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
+
+
+Row = tuple[Topic, int, int, int, str, bytes, str]
+"""A record as it is stored: topic, partition, offset, time in microseconds, key, value, headers in JSON."""
+
+
+def write(connection: sqlite3.Connection, rows: Sequence[Row], positions: Sequence[Position]) -> None:
+    """Insert records and positions, in the transaction of the moment."""
+    connection.executemany(
+        'INSERT INTO record (topic, partition, "offset", time, key, value, headers) VALUES (?, ?, ?, ?, ?, ?, ?)', rows
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
+        [(each.consumer, each.topic, each.partition, each.next_offset, each.memo) for each in positions],
+    )
 
 
 class LogReader:
@@ -102,7 +117,7 @@ class LogReader:
         if not path.exists():
             raise FileNotFoundError(f"{folder} 中没有日志 · there is no log in {folder}: start `beeline serve` first")
         try:
-            self._connection = _connect(path, read_only=True)
+            self._connection = connect(path, read_only=True)
             self.partitions = self._meta("partitions") or DEFAULT_PARTITIONS
         except sqlite3.Error as error:
             raise LogUnavailable(f"{path}: {error}") from error
@@ -156,6 +171,32 @@ class LogReader:
         return self._meta("clock_offset")
 
 
+def open_to_write(
+    folder: Path, partitions: int | None, undo: ExitStack
+) -> tuple[FileLock, sqlite3.Connection, LogReader]:
+    """Lock, open and if need be make the log in ``folder``; ``undo`` closes it all.
+
+    Raises `LogInUse`, `PartitionsFixed`, `LogUnavailable`.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FileLock(folder / "log.lock")
+    undo.callback(lock.release)
+    try:
+        writer = connect(folder / "log.db", read_only=False)
+        undo.callback(writer.close)
+        writer.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {SCHEMA}")
+        writer.execute("INSERT OR IGNORE INTO meta VALUES ('partitions', ?)", (partitions or DEFAULT_PARTITIONS,))
+        reader = LogReader(folder)
+        undo.callback(reader.close)
+    except sqlite3.Error as error:
+        raise LogUnavailable(f"{folder} 中的日志打不开 · the log in {folder} cannot be opened: {error}") from error
+    if partitions not in (None, reader.partitions):
+        raise PartitionsFixed(
+            f"the log in {folder} has {reader.partitions} partitions, and keys hang on them: it cannot have {partitions}"
+        )
+    return lock, writer, reader
+
+
 class EmbeddedLog:
     """The one writing process's log. Use it from one event loop."""
 
@@ -192,26 +233,8 @@ class EmbeddedLog:
         ``stepped_from`` stops the log's clock there (or later, where the log has gone further) until it is stepped.
         ``wall`` is the machine's clock, in microseconds since 1970 UTC.
         """
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with ExitStack() as undo:
-            lock = FileLock(folder / "log.lock")
-            undo.callback(lock.release)
-            try:
-                writer = _connect(folder / "log.db", read_only=False)
-                undo.callback(writer.close)
-                writer.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
-                wanted = partitions or DEFAULT_PARTITIONS
-                writer.execute("INSERT OR IGNORE INTO meta VALUES ('partitions', ?)", (wanted,))
-                reader = LogReader(folder)
-                undo.callback(reader.close)
-            except sqlite3.Error as error:
-                raise LogUnavailable(
-                    f"{folder} 中的日志打不开 · the log in {folder} cannot be opened: {error}"
-                ) from error
-            if partitions not in (None, reader.partitions):
-                raise PartitionsFixed(
-                    f"the log in {folder} has {reader.partitions} partitions, and keys hang on them: it cannot have {partitions}"
-                )
+            lock, writer, reader = open_to_write(folder, partitions, undo)
             clock = Clock(offset_micros=reader.clock_offset(), last_micros=reader.last_micros(), wall=wall)
             if stepped_from is not None:
                 clock.stand_at(stepped_from)
@@ -303,7 +326,7 @@ class EmbeddedLog:
     def _leave(self) -> None:
         """What the next opening finds: where the clock stands, and every record in the one file."""
         try:
-            self._writer.execute(_REMEMBER_CLOCK, (self.clock.offset_micros,))
+            self._writer.execute(REMEMBER_CLOCK, (self.clock.offset_micros,))
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             logger.warning("the log could not be tidied up; no record is lost: %s", error)
@@ -316,7 +339,7 @@ class EmbeddedLog:
             try:
                 places = [self._insert(unit, ends) for unit in units]
                 if clock_offset != self._remembered_offset:
-                    self._writer.execute(_REMEMBER_CLOCK, (clock_offset,))
+                    self._writer.execute(REMEMBER_CLOCK, (clock_offset,))
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -340,14 +363,7 @@ class EmbeddedLog:
             headers = json.dumps(dict(record.headers), ensure_ascii=False)
             rows.append((*where, offset, now, record.key, record.value, headers))
             places.append(Place(*where, offset, at))
-        self._writer.executemany(
-            'INSERT INTO record (topic, partition, "offset", time, key, value, headers) VALUES (?, ?, ?, ?, ?, ?, ?)',
-            rows,
-        )
-        self._writer.executemany(
-            "INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?, ?)",
-            [(each.consumer, each.topic, each.partition, each.next_offset, each.memo) for each in unit.positions],
-        )
+        write(self._writer, rows, unit.positions)
         return places
 
     def _announce(self, units: list[_Unit], places: list[list[Place]], ends: dict[tuple[Topic, int], int]) -> None:

@@ -58,7 +58,9 @@ class ReactorTask:
             records = self._log.read(self.reactor.source, self.partition, self.position, MAX_BATCH)
             out = [asked for record in records for asked in self._react(record)]
             following = records[-1].offset + 1
-            position = Position(self.reactor.name, self.reactor.source, self.partition, following, _memo(self._filter))
+            position = Position(
+                self.reactor.name, self.reactor.source, self.partition, following, memo_of(self._filter)
+            )
             await self._log.append(out, [position])
             self.position = following
             self._host.moved()
@@ -86,7 +88,8 @@ class ReactorTask:
         )
 
 
-def _memo(commits: CommitFilter) -> str:
+def memo_of(commits: CommitFilter) -> str:
+    """How a reactor's filter is remembered beside its position."""
     return f"{commits.owner} {commits.expected} {int(commits.suspended)}"
 
 
