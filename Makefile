@@ -1,5 +1,6 @@
 # make demo    a day of Shenzhen on the embedded default (ARGS="--exit --json" stops after the day)
 # make test    every test
+# make bench   what it is for, measured next to a limit; writes docs/benchmarks.md (ARGS="--seconds 600" for the long run)
 # make docs    write the generated reference pages again
 # make check   lint, types, import directions, unit tests; under a minute
 # Each sets up .venv by itself and is fast the second time.
@@ -10,7 +11,7 @@ READY := .venv/.ready
 ARGS ?=
 UNIT_TESTS := tests/domain tests/streams tests/projections tests/simulation
 
-.PHONY: demo test check docs clean
+.PHONY: demo test check bench docs clean
 
 demo: $(READY)
 	$(BIN)/beeline demo $(ARGS)
@@ -24,6 +25,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -m "not slow" $(UNIT_TESTS) $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python -m infra.bench $(ARGS)
 
 docs: $(READY)
 	$(BIN)/beeline schema --out docs/reference
