@@ -1,25 +1,31 @@
 """名录 — units, grids, workers, catalogue, calendar: documents that are immutable by version, and become current as a whole.
 
 A net comes in parts (a log record has a size limit) and counts from its `NetActivated`, which names how many units and grids
-it has and their hash. Everyone who uses the directory folds it to its end first and follows it from there.
+it has and their hash. A net for a later day is `NetScheduled`, and the timer makes it current at the local midnight at which that
+day begins. Everyone who uses the directory folds it to its end first and follows it from there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import ClassVar
+from zoneinfo import ZoneInfo
 
 from domain.atlas import Atlas
 from domain.calendar import WorkingCalendar
 from domain.catalogue import CategoryTerms, Edition
 from domain.decision import NOTHING, Decision, Fact, Refusal
-from domain.message import Command, Envelope, Event, Role
-from domain.net import CodeScheme, Compound, Grid, Net, Org, Unit, Worker
+from domain.message import Command, Envelope, Event, Role, Value
+from domain.net import CodeScheme, Compound, Grid, Net, Org, Outline, Unit, Worker
 
 KEY = "directory"
 """The one key of the directory."""
+
+COLUMNS = ("units", "grids", "compounds", "workers", "outlines")
+"""What a net is made of, and a part of it."""
 
 
 class DirectoryCommand(Command):
@@ -30,7 +36,7 @@ class DirectoryCommand(Command):
 
 
 class PublishNetPart(DirectoryCommand):
-    """发布网格 — some units, grids, compounds and workers of a net that is not current yet."""
+    """发布网格 — some units, grids, compounds, workers and outlines of a net that is not current yet."""
 
     net: str
     part: int
@@ -38,10 +44,14 @@ class PublishNetPart(DirectoryCommand):
     grids: tuple[Grid, ...] = ()
     compounds: tuple[Compound, ...] = ()
     workers: tuple[Worker, ...] = ()
+    outlines: tuple[Outline, ...] = ()
 
 
 class ActivateNet(DirectoryCommand):
-    """启用网格 — make the published net the current one, if it is whole."""
+    """启用网格 — make the published net the current one, if it is whole: at once, or when the local day ``valid_from`` begins.
+
+    A day has one net: the latest word for a day wins. What is made current at once also stands for every day that has begun.
+    """
 
     net: str
     synthetic: bool
@@ -51,6 +61,14 @@ class ActivateNet(DirectoryCommand):
     parts: int
     units: int
     grids: int
+    valid_from: date | None = None
+
+
+class ActivateScheduledNet(DirectoryCommand):
+    """到期启用 — the timer's: the day from which the net is to be current has begun."""
+
+    net: str
+    valid_from: date
 
 
 class PublishEdition(DirectoryCommand):
@@ -80,11 +98,13 @@ class NetPartPublished(DirectoryEvent):
     grids: tuple[Grid, ...] = ()
     compounds: tuple[Compound, ...] = ()
     workers: tuple[Worker, ...] = ()
+    outlines: tuple[Outline, ...] = ()
 
 
-class NetActivated(DirectoryEvent):
-    """启用网格 — from here on, reports are routed by this net. ``net`` is the hash of all that it holds."""
+class WholeNet(DirectoryEvent):
+    """A published net is whole. ``net`` is the hash of all that it holds."""
 
+    abstract: ClassVar[bool] = True
     net: str
     synthetic: bool
     name_zh: str
@@ -92,6 +112,17 @@ class NetActivated(DirectoryEvent):
     scheme: CodeScheme
     units: int
     grids: int
+
+
+class NetActivated(WholeNet):
+    """启用网格 — from here on, reports are routed by this net. ``net`` is the hash of all that it holds."""
+
+
+class NetScheduled(WholeNet):
+    """定日启用 — the net becomes current when the local day ``valid_from`` begins, at the instant ``at``."""
+
+    valid_from: date
+    at: datetime
 
 
 class EditionActivated(DirectoryEvent):
@@ -115,6 +146,8 @@ class Directory:
     editions: dict[str, Edition]
     edition: Edition
     calendar: WorkingCalendar
+    coming: Mapping[date, str] = field(default_factory=dict)
+    """Versions of the nets that become current later, by the local day."""
 
     @property
     def version(self) -> str:
@@ -148,12 +181,22 @@ class Directory:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class ComingNet:
+    """A net that is current from the instant ``at`` on; ``version`` as it was announced."""
+
+    version: str
+    at: datetime
+    net: Net
+
+
 @dataclass(slots=True)
 class Documents:
-    """The state of the directory: parts of nets that are not current yet, and what is current."""
+    """The state of the directory: parts of nets that are not whole yet, what is current, and what will be."""
 
     parts: dict[str, dict[int, NetPartPublished]] = field(default_factory=dict)
     net: Net | None = None
+    coming: dict[date, ComingNet] = field(default_factory=dict)
     editions: dict[str, Edition] = field(default_factory=dict)
     edition: str = ""
     calendar: WorkingCalendar | None = None
@@ -165,6 +208,7 @@ class Documents:
             editions=dict(self.editions),
             edition=self.editions.get(self.edition, UNPUBLISHED.edition),
             calendar=self.calendar or UNPUBLISHED.calendar,
+            coming={day: coming.version for day, coming in self.coming.items()},
         )
 
 
@@ -185,7 +229,13 @@ def evolve(documents: Documents, event: Envelope) -> None:
         case NetPartPublished() as part:
             documents.parts.setdefault(part.net, {})[part.part] = part
         case NetActivated() as activated:
-            documents.net = _assemble(activated, documents.parts.pop(activated.net, {}))
+            documents.net = _announced(documents, activated)
+            documents.coming = {day: coming for day, coming in documents.coming.items() if coming.at > event.time}
+            documents.parts.pop(activated.net, None)
+        case NetScheduled() as scheduled:
+            net = _announced(documents, scheduled)
+            documents.coming[scheduled.valid_from] = ComingNet(scheduled.net, scheduled.at, net)
+            documents.parts.pop(scheduled.net, None)
         case EditionActivated(edition=edition):
             documents.editions[edition.version], documents.edition = edition, edition.version
         case CalendarActivated(calendar=calendar):
@@ -194,8 +244,8 @@ def evolve(documents: Documents, event: Envelope) -> None:
             raise TypeError(f"{event.type} is no event of the directory")
 
 
-def decide(documents: Documents, command: Envelope, _: datetime) -> Decision:
-    """Decide one command of an administrator."""
+def decide(documents: Documents, command: Envelope, at: datetime) -> Decision:
+    """Decide one command of an administrator, or of the timer."""
     ask = command.data
     if not isinstance(ask, DirectoryCommand) or {Role.ADMINISTRATOR, Role.SYSTEM}.isdisjoint(ask.actor.roles):
         return Refusal("RoleNotAllowed", type(ask).__name__)
@@ -203,7 +253,9 @@ def decide(documents: Documents, command: Envelope, _: datetime) -> Decision:
         case PublishNetPart():
             return _publish(documents, ask)
         case ActivateNet():
-            return _activate(documents, ask)
+            return _activate(documents, ask, at)
+        case ActivateScheduledNet():
+            return _activate_scheduled(documents, ask, at)
         case PublishEdition(edition=edition):
             known = documents.editions.get(edition.version)
             if known is not None and known != edition:
@@ -219,79 +271,127 @@ def decide(documents: Documents, command: Envelope, _: datetime) -> Decision:
             raise TypeError(f"{command.type} is no command of the directory")
 
 
+def next_instant(documents: Documents) -> datetime | None:
+    """When the next net becomes current; None: never."""
+    return min((coming.at for coming in documents.coming.values()), default=None)
+
+
+def due(documents: Documents, now: datetime) -> ActivateScheduledNet | None:
+    """到期 — what the timer asks for at ``now``. Of several days that have begun only the latest counts."""
+    begun = [day for day, coming in documents.coming.items() if coming.at <= now]
+    return ActivateScheduledNet(net=documents.coming[max(begun)].version, valid_from=max(begun)) if begun else None
+
+
 def _publish(documents: Documents, ask: PublishNetPart) -> Decision:
-    if documents.net is not None and documents.net.version == ask.net:
+    if _whole_net(documents, ask.net) is not None:
         return NOTHING
-    part = NetPartPublished(
-        net=ask.net, part=ask.part, units=ask.units, grids=ask.grids, compounds=ask.compounds, workers=ask.workers
-    )
+    part = NetPartPublished.model_validate({"net": ask.net, "part": ask.part, **_columns([ask])})
     known = documents.parts.get(ask.net, {}).get(ask.part)
     if known is not None:
         return NOTHING if known == part else Refusal("VersionExists", f"{ask.net} part {ask.part}")
     return (Fact(f"net:{ask.net}", part),)
 
 
-def _activate(documents: Documents, ask: ActivateNet) -> Decision:
-    if documents.net is not None and documents.net.version == ask.net:
+def _activate(documents: Documents, ask: ActivateNet, at: datetime) -> Decision:
+    zone = ZoneInfo(documents.view().calendar.zone)
+    day = ask.valid_from if ask.valid_from is not None and ask.valid_from > at.astimezone(zone).date() else None
+    if day is None and documents.net is not None and documents.net.version == ask.net:
         return NOTHING
-    activated = NetActivated(
-        net=ask.net,
-        synthetic=ask.synthetic,
-        name_zh=ask.name_zh,
-        name_en=ask.name_en,
-        scheme=ask.scheme,
-        units=ask.units,
-        grids=ask.grids,
-    )
-    parts = documents.parts.get(ask.net, {})
-    if sorted(parts) != list(range(ask.parts)):
-        return Refusal("VersionMismatch", f"{len(parts)} of {ask.parts} parts are there")
-    net = _assemble(activated, parts)
+    if day in documents.coming and documents.coming[day].version == ask.net:
+        return NOTHING
+    activated = NetActivated.model_validate({name: getattr(ask, name) for name in NetActivated.model_fields})
+    net = _whole_net(documents, ask.net)
+    if net is None:
+        parts = documents.parts.get(ask.net, {})
+        if sorted(parts) != list(range(ask.parts)):
+            return Refusal("VersionMismatch", f"{len(parts)} of {ask.parts} parts are there")
+        net = _assemble(activated, parts)
     found = (len(net.units), len(net.grids), net.version)
     if found != (ask.units, ask.grids, ask.net):
         return Refusal("VersionMismatch", f"units, grids, hash are {found}")
-    return (Fact(f"net:{ask.net}", activated),)
+    if day is None:
+        return (Fact(f"net:{ask.net}", activated),)
+    midnight = datetime.combine(day, time(), zone).astimezone(UTC)
+    scheduled = NetScheduled.model_validate(dict(activated) | {"valid_from": day, "at": midnight})
+    return (Fact(f"net:{ask.net}", scheduled),)
 
 
-def _assemble(activated: NetActivated, parts: dict[int, NetPartPublished]) -> Net:
-    ordered = [parts[number] for number in sorted(parts)]
-    return Net(
-        synthetic=activated.synthetic,
-        name_zh=activated.name_zh,
-        name_en=activated.name_en,
-        scheme=activated.scheme,
-        units=tuple(unit for part in ordered for unit in part.units),
-        grids=tuple(grid for part in ordered for grid in part.grids),
-        compounds=tuple(compound for part in ordered for compound in part.compounds),
-        workers=tuple(worker for part in ordered for worker in part.workers),
-    )
+def _activate_scheduled(documents: Documents, ask: ActivateScheduledNet, at: datetime) -> Decision:
+    coming = documents.coming.get(ask.valid_from)
+    if coming is None or coming.version != ask.net or coming.at > at:
+        return NOTHING
+    activated = NetActivated.model_validate(_about(coming.net) | {"net": coming.version})
+    return (Fact(f"net:{coming.version}", activated),)
 
 
-def publication(net: Net, grids_per_part: int = 500) -> list[DirectoryCommand]:
-    """The commands that publish and activate a net, each well under a log's largest record."""
-    columns = (net.units, net.grids, net.compounds, net.workers)
-    parts = max(1, -(-max(map(len, columns)) // grids_per_part))
-    cut = [slice(number * grids_per_part, (number + 1) * grids_per_part) for number in range(parts)]
-    return [
-        *(
-            PublishNetPart(
-                net=net.version,
-                part=number,
-                units=net.units[piece],
-                grids=net.grids[piece],
-                compounds=net.compounds[piece],
-                workers=net.workers[piece],
-            )
-            for number, piece in enumerate(cut)
-        ),
-        ActivateNet(
-            net=net.version,
-            synthetic=net.synthetic,
-            name_zh=net.name_zh,
-            name_en=net.name_en,
-            scheme=net.scheme,
-            parts=parts,
-            units=len(net.units),
-            grids=len(net.grids),
-        ),
-    ]
+def _announced(documents: Documents, event: WholeNet) -> Net:
+    """The net of which an event says that it is whole."""
+    return _whole_net(documents, event.net) or _assemble(event, documents.parts.get(event.net, {}))
+
+
+def _whole_net(documents: Documents, version: str) -> Net | None:
+    """The net of that version, if it is current or coming."""
+    if documents.net is not None and documents.net.version == version:
+        return documents.net
+    return next((coming.net for coming in documents.coming.values() if coming.version == version), None)
+
+
+def _assemble(event: WholeNet, parts: Mapping[int, NetPartPublished]) -> Net:
+    named = {"synthetic": event.synthetic, "name_zh": event.name_zh, "name_en": event.name_en, "scheme": event.scheme}
+    return Net.model_validate({**named, **_columns(parts[number] for number in sorted(parts))})
+
+
+def _about(net: Net) -> dict[str, object]:
+    """What is said of a whole net."""
+    return {
+        "net": net.version,
+        "synthetic": net.synthetic,
+        "name_zh": net.name_zh,
+        "name_en": net.name_en,
+        "scheme": net.scheme,
+        "units": len(net.units),
+        "grids": len(net.grids),
+    }
+
+
+def _columns(parts: Iterable[PublishNetPart | NetPartPublished]) -> dict[str, tuple[Value, ...]]:
+    parts = list(parts)
+    return {column: tuple(each for part in parts for each in getattr(part, column)) for column in COLUMNS}
+
+
+GRID_BYTES = 512
+"""About what a square grid with its unit and its worker takes in the log."""
+ITEM_BYTES, POINT_BYTES = 160, 24
+"""About what an item without its outline takes, and a point of an outline."""
+
+
+def publication(net: Net, grids_per_part: int = 500, *, valid_from: date | None = None) -> list[DirectoryCommand]:
+    """The commands that publish and activate a net; a part is as large as so many square grids, well under a log's largest
+    record, unless a single outline is larger."""
+    parts = list(_parts(net, grids_per_part * GRID_BYTES))
+    activate = ActivateNet.model_validate(_about(net) | {"parts": len(parts), "valid_from": valid_from})
+    numbered = ({"net": net.version, "part": number, **part} for number, part in enumerate(parts))
+    return [*map(PublishNetPart.model_validate, numbered), activate]
+
+
+def _parts(net: Net, limit_bytes: int) -> Iterator[dict[str, list[Value]]]:
+    part, size = dict[str, list[Value]](), 0
+    for column in COLUMNS:
+        for item in getattr(net, column):
+            wanted = ITEM_BYTES + POINT_BYTES * _points(item)
+            if part and size + wanted > limit_bytes:
+                yield part
+                part, size = {}, 0
+            part.setdefault(column, []).append(item)
+            size += wanted
+    yield part
+
+
+def _points(item: Unit | Grid | Compound | Worker | Outline) -> int:
+    match item:
+        case Grid(rings=rings) | Compound(rings=rings):
+            return sum(map(len, rings))
+        case Outline(polygons=polygons):
+            return sum(len(ring) for rings in polygons for ring in rings)
+        case _:
+            return 0

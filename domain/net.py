@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from domain.message import Role, Value
 
@@ -63,15 +63,61 @@ class Grid(Value):
     valid_from: date
 
 
+class CompoundKind(StrEnum):
+    """小区 / 城中村."""
+
+    ESTATE = "estate"
+    """小区 — a managed residential compound."""
+    URBAN_VILLAGE = "urban_village"
+    """城中村."""
+
+
+class Seat(StrEnum):
+    """1 + 3 + N — who sits on a compound's panel."""
+
+    COMMITTEE = "committee"
+    """社区党委 — the 1: the community committee."""
+    BRANCH = "branch"
+    """小区党支部 — of the 3: the compound branch."""
+    OWNERS = "owners"
+    """业委会 — of the 3: the owners' committee."""
+    PROPERTY = "property"
+    """物业公司 — of the 3: the property company."""
+    OTHER = "other"
+    """N — merchants, volunteers, organisations, residents."""
+
+
 class Compound(Value):
-    """小区 / 城中村 — with the panel (1 + 3 + N) that mediates its disputes, where there is one."""
+    """小区 / 城中村 — with the panel (1 + 3 + N) that mediates its disputes, where there is one.
+
+    ``panel`` is the code of the panel's unit, ``seats`` are the ones that are filled; a compound may span grids.
+    """
 
     code: str
+    kind: CompoundKind = CompoundKind.ESTATE
     name_zh: str
     name_en: str
     parent: str
     panel: str | None = None
+    seats: tuple[Seat, ...] = ()
     rings: tuple[Ring, ...]
+
+    @property
+    def has_branch(self) -> bool:
+        """支部建在小区上 — whether the compound has a branch."""
+        return Seat.BRANCH in self.seats
+
+    @property
+    def has_whole_panel(self) -> bool:
+        """Whether each of 1 + 3 is there, and somebody of N."""
+        return self.panel is not None and set(Seat) <= set(self.seats)
+
+
+class Outline(Value):
+    """边界 — the area of a unit above the grids: polygons, each an exterior ring and its holes."""
+
+    unit: str
+    polygons: tuple[tuple[Ring, ...], ...]
 
 
 class Worker(Value):
@@ -98,6 +144,11 @@ class CodeScheme(Value):
     )
     padded_to: int = 12
 
+    @field_serializer("prefixes", when_used="json")
+    def _in_order(self, prefixes: dict[Level, int]) -> dict[Level, int]:
+        """Equal schemes are written with equal bytes."""
+        return {level: prefixes[level] for level in Level if level in prefixes}
+
     def code_at(self, code: str, level: Level) -> str:
         """The code of the ancestor of ``code`` at ``level``."""
         prefix = code[: self.prefixes[level]]
@@ -105,7 +156,7 @@ class CodeScheme(Value):
 
 
 class Net(Value):
-    """一张网 — one whole edition of units, grids, compounds and workers. ``version`` is the hash of its content."""
+    """一张网 — one whole edition of units, grids, compounds, workers and outlines. ``version`` is the hash of its content."""
 
     synthetic: bool
     name_zh: str
@@ -115,12 +166,20 @@ class Net(Value):
     grids: tuple[Grid, ...]
     compounds: tuple[Compound, ...] = ()
     workers: tuple[Worker, ...] = ()
+    outlines: tuple[Outline, ...] = ()
+    """Of units above the grids, where they are known; not needed for routing."""
+
+    def __copy__(self) -> Self:
+        """A copy is made to be changed: it computes its own version."""
+        copied = super().__copy__()
+        copied.__dict__.pop("version", None)
+        return copied
 
     @cached_property
     def version(self) -> str:
-        """The first 16 hex digits of the SHA-256 of the canonical JSON: equal content, equal version."""
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        """The first 16 hex digits of the SHA-256 of its JSON without defaults: equal content, equal version, and a field that
+        is added later leaves the versions of older nets as they are."""
+        return hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:16]
 
 
 class Org:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from domain.decision import Decision
-from domain.directory import Directory, Documents, decide, evolve
-from domain.message import Envelope
+from domain.directory import KEY, Directory, Documents, decide, due, evolve, next_instant
+from domain.message import Envelope, derived_id
 from streams.record import Topic
+
+TIMER = "/beeline/timer"
 
 
 class DirectoryProcessor:
@@ -34,9 +36,14 @@ class DirectoryProcessor:
         """Documents stay."""
         return ()
 
-    def next_instant(self, _: Documents) -> None:
-        """Nothing in the directory has a deadline."""
+    def next_instant(self, state: Documents) -> datetime | None:
+        """The instant at which a scheduled net becomes current."""
+        return next_instant(state)
 
-    def due(self, _: Documents, __: datetime) -> list[Envelope]:
-        """Nothing in the directory has a deadline."""
-        return []
+    def due(self, state: Documents, now: datetime) -> list[Envelope]:
+        """`ActivateScheduledNet` when the day of a net has begun."""
+        ask = due(state, now)
+        if ask is None:
+            return []
+        identity = derived_id("timer", KEY, ask.net, ask.valid_from)
+        return [Envelope(id=identity, source=TIMER, subject=KEY, time=now, data=ask, correlationid=identity)]

@@ -238,8 +238,11 @@ class Players:
 
     def _worker(self, standing: Standing) -> Person:
         """Who acts for the unit that has the case."""
-        if self._kind(standing.owner) is UnitKind.TEAM:
+        kind = self._kind(standing.owner)
+        if kind is UnitKind.TEAM:
             return Person(f"e-{standing.owner}", Role.ENFORCEMENT_OFFICER, standing.owner)
+        if kind is UnitKind.PANEL:
+            return Person(f"m-{standing.owner}", Role.MEDIATOR, standing.owner)
         role = Role.GRID_WORKER if standing.level is Level.GRID else Role.DISPATCHER
         return Person(f"{LETTERS[standing.level]}-{standing.owner}", role, standing.owner)
 

@@ -9,24 +9,8 @@ import shapely
 from shapely import Polygon
 
 from domain.message import Value
-from domain.net import CodeScheme, Level, Net, Org, Unit, UnitKind
-
-NEGLIGIBLE = 1e-6
-"""A share of area below which an overlap is rounding."""
-
-
-class DistrictCoverage(Value):
-    """覆盖率 — of one district."""
-
-    code: str
-    name_zh: str
-    name_en: str
-    grids: int
-    with_owner: int
-    overlap_percent: float
-    """Area that more than one grid claims, of the area that grids cover."""
-    hole_percent: float
-    """Area enclosed by the district's grids that none of them covers, of the area they enclose."""
+from domain.net import CodeScheme, Net, Org, Ring, Unit, UnitKind
+from infra.net.coverage import DistrictCoverage, coverage
 
 
 class NetReport(Value):
@@ -36,12 +20,13 @@ class NetReport(Value):
     synthetic: bool
     units: dict[str, int]
     grids: int
+    compounds: int
     districts: tuple[DistrictCoverage, ...]
     faults: tuple[str, ...]
 
 
 def check(net: Net) -> NetReport:
-    """Check a net: codes, parents, polygons, owners, overlaps and holes."""
+    """Check a net: codes, parents, polygons, owners, panels and coverage."""
     org = Org(net.units)
     kinds = Counter(unit.level if unit.kind is UnitKind.AREA else unit.kind for unit in net.units)
     return NetReport(
@@ -49,8 +34,14 @@ def check(net: Net) -> NetReport:
         synthetic=net.synthetic,
         units={str(kind): count for kind, count in sorted(kinds.items())},
         grids=len(net.grids),
-        districts=tuple(_districts(net, org)),
-        faults=(*_unit_faults(net, org), *_grid_faults(net, org)),
+        compounds=len(net.compounds),
+        districts=coverage(net),
+        faults=(
+            *_unit_faults(net, org),
+            *_grid_faults(net, org),
+            *_compound_faults(net, org),
+            *_outline_faults(net, org),
+        ),
     )
 
 
@@ -89,33 +80,30 @@ def _grid_faults(net: Net, org: Org) -> Iterator[str]:
             yield f"网格无单位 · grid {grid.code} has no unit of its own"
         if grid.owner not in people:
             yield f"无网格员 · grid {grid.code}: its owner {grid.owner or '(nobody)'} is not among the workers"
-        shape = Polygon(grid.rings[0], grid.rings[1:])
-        if not shape.is_valid:
-            yield f"图形有误 · grid {grid.code}: {shapely.is_valid_reason(shape)}"
+        yield from _shape_faults(f"grid {grid.code}", grid.rings)
 
 
-def _districts(net: Net, org: Org) -> Iterator[DistrictCoverage]:
-    people = {worker.person for worker in net.workers}
-    members: dict[str, list[int]] = {}
-    for index, grid in enumerate(net.grids):
-        above = org.ancestors(grid.code) if org.unit(grid.code) else ()
-        district = next((code for code in above if org.level(code) is Level.DISTRICT), "")
-        members.setdefault(district, []).append(index)
-    for code, indexes in sorted(members.items()):
-        shapes = [Polygon(net.grids[i].rings[0], net.grids[i].rings[1:]).buffer(0) for i in indexes]
-        covered = shapely.union_all(shapes)
-        enclosed = shapely.union_all([Polygon(part.exterior) for part in shapely.get_parts(covered)])
-        unit = org.unit(code)
-        yield DistrictCoverage(
-            code=code,
-            name_zh=unit.name_zh if unit else "无区",
-            name_en=unit.name_en if unit else "(in no district)",
-            grids=len(indexes),
-            with_owner=sum(net.grids[i].owner in people for i in indexes),
-            overlap_percent=_percent(sum(shape.area for shape in shapes) / covered.area - 1),
-            hole_percent=_percent(1 - covered.area / enclosed.area),
-        )
+def _compound_faults(net: Net, org: Org) -> Iterator[str]:
+    for code, times in Counter(compound.code for compound in net.compounds).items():
+        if times > 1:
+            yield f"小区重复 · compound {code} is there {times} times"
+    for compound in net.compounds:
+        if org.unit(compound.parent) is None:
+            yield f"上级不存在 · compound {compound.code}: its parent {compound.parent} does not exist"
+        if compound.panel is not None and org.unit(compound.panel) is None:
+            yield f"小组无单位 · compound {compound.code}: its panel {compound.panel} is no unit"
+        yield from _shape_faults(f"compound {compound.code}", compound.rings)
 
 
-def _percent(share: float) -> float:
-    return 0.0 if abs(share) < NEGLIGIBLE else round(share * 100, 3)
+def _outline_faults(net: Net, org: Org) -> Iterator[str]:
+    for outline in net.outlines:
+        if org.unit(outline.unit) is None:
+            yield f"边界无单位 · outline of {outline.unit}: there is no such unit"
+        for rings in outline.polygons:
+            yield from _shape_faults(f"outline of {outline.unit}", rings)
+
+
+def _shape_faults(of: str, rings: tuple[Ring, ...]) -> Iterator[str]:
+    shape = Polygon(rings[0], rings[1:])
+    if not shape.is_valid:
+        yield f"图形有误 · {of}: {shapely.is_valid_reason(shape)}"

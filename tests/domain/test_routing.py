@@ -122,4 +122,4 @@ def test_a_unit_that_the_net_does_not_have_cannot_be_dispatched_to() -> None:
 
 
 def test_every_stage_has_a_clock_of_its_own() -> None:
-    assert set(Stage) - {Stage.NOTICE} == set(HAZARD.limits.model_dump())
+    assert set(Stage) - {Stage.NOTICE, Stage.SHELVED} == set(HAZARD.limits.model_dump())

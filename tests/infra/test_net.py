@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,18 @@ from shapely import Polygon
 from shapely.geometry import shape
 
 from domain.crs import Crs, from_wgs84
+from domain.directory import UNPUBLISHED
 from domain.message import Role
-from domain.net import Level, Net, Org, Ring, UnitKind
+from domain.net import CompoundKind, Level, Net, Org, Ring, UnitKind
+from domain.place import Place
+from domain.routing import route
 from infra.net.check import check
-from infra.net.files import NetFileError, read_net, write_net
+from infra.net.files import NetFileError, read_net, write_geojson, write_net
+from infra.net.regions import borders_of, divide
 from infra.net.shenzhen import shenzhen
 from infra.net.synthetic import tessellate
 from infra.net.tessellate import BoundaryError
+from infra.seed import seed_edition
 
 
 def feature(name: str, *ring: tuple[float, float]) -> dict[str, Any]:
@@ -201,6 +207,49 @@ def test_a_check_names_what_is_wrong() -> None:
     assert f"grid {unowned.code}: its owner (nobody)" in faults
 
 
+def test_a_check_names_compounds_without_a_place_in_the_net_and_outlines_of_nothing() -> None:
+    net = tessellate(collection(NORTH), 400)
+    compound, outline = net.compounds[0], net.outlines[0]
+    bow = (((8.0, 47.0), (8.1, 47.1), (8.1, 47.0), (8.0, 47.1), (8.0, 47.0)),)
+    odd = compound.model_copy(update={"parent": "nowhere", "panel": "nobody", "rings": bow})
+    stray = outline.model_copy(update={"unit": "nothing"})
+    broken = net.model_copy(update={"compounds": (odd, *net.compounds), "outlines": (stray,)})
+    faults = "\n".join(check(broken).faults)
+    assert f"compound {compound.code} is there 2 times" in faults
+    assert f"compound {compound.code}: its parent nowhere does not exist" in faults
+    assert f"compound {compound.code}: its panel nobody is no unit" in faults
+    assert f"compound {compound.code}: Self-intersection" in faults
+    assert "outline of nothing: there is no such unit" in faults
+
+
+def squares(*corners: tuple[int, int]) -> list[Polygon]:
+    return [shapely.box(x, y, x + 1, y + 1) for x, y in corners]
+
+
+def test_squares_that_share_an_edge_are_neighbours_and_ones_that_share_a_corner_are_not() -> None:
+    triangle = Polygon([(2, 0), (3, 0), (2, 1)])
+    borders = borders_of([*squares((0, 0), (1, 0), (0, 1), (5, 5)), triangle])
+    assert [sorted(each) for each in borders] == [[1, 2], [0, 4], [0], [], [1]]
+    assert borders[1][4] == pytest.approx(1)
+
+
+def test_an_exclave_goes_to_the_neighbour_with_the_longest_border_and_an_island_stays() -> None:
+    row = squares((0, 0), (2, 0), (1, 0), (3, 0), (9, 9), (4, 0))
+    borders = borders_of(row)
+    assert divide(range(6), [1, 1], borders) == [[0, 1, 2], [3, 4, 5]]
+    scattered = [0, 2, 5, 1, 3, 4]  # the first three squares are no piece without the fourth
+    assert divide(scattered, [1, 1], borders) == [[0, 2], [5, 1, 3, 4]]
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 60), st.lists(st.integers(1, 9), min_size=1, max_size=6))
+def test_division_gives_every_grid_to_one_group(count: int, weights: list[int]) -> None:
+    pieces = squares(*((number % 7, number // 7) for number in range(count)))
+    divided = divide(range(count), weights, borders_of(pieces))
+    assert sorted(member for group in divided for member in group) == list(range(count))
+    assert len(divided) == len(weights)
+
+
 @pytest.fixture(scope="module")
 def city() -> Net:
     return shenzhen()
@@ -218,6 +267,102 @@ def test_shenzhen_has_its_units_and_about_20_000_synthetic_grids(city: Net) -> N
 def test_a_grid_of_shenzhen_begins_with_the_code_of_its_community(city: Net) -> None:
     parents = {unit.code: unit.parent for unit in city.units}
     assert all(grid.code.startswith(str(parents[grid.code])) and len(grid.code) == 15 for grid in city.grids)
+
+
+def areas_of(net: Net) -> dict[str, shapely.Geometry]:
+    """The outlines, by unit."""
+    parts = {each.unit: [Polygon(rings[0], rings[1:]) for rings in each.polygons] for each in net.outlines}
+    return {unit: shapely.MultiPolygon(polygons) for unit, polygons in parts.items()}
+
+
+@pytest.mark.parametrize(
+    ("level", "below", "every"),
+    [(Level.DISTRICT, Level.STREET, 1), (Level.STREET, Level.COMMUNITY, 1), (Level.COMMUNITY, Level.GRID, 7)],
+)
+def test_an_area_is_its_children_without_gaps_or_overlaps(city: Net, level: Level, below: Level, every: int) -> None:
+    grids = {grid.code: shape for grid, shape in zip(city.grids, shapes_of(city), strict=True)}
+    areas, org = {**areas_of(city), **grids}, Org(city.units)
+    units = [unit.code for unit in city.units if unit.level is level and unit.kind is UnitKind.AREA]
+    assert len(units) == {Level.DISTRICT: 9, Level.STREET: 79, Level.COMMUNITY: 788}[level]
+    for unit in units[::every]:
+        children = [areas[code] for code in org.children(unit) if code in areas and org.level(code) is below]
+        together = shapely.union_all(children)
+        assert sum(child.area for child in children) == pytest.approx(together.area, rel=1e-9)
+        assert together.symmetric_difference(areas[unit]).area / together.area < 2e-5
+
+
+def test_districts_do_not_overlap(city: Net) -> None:
+    areas = areas_of(city)
+    districts = [areas[unit.code] for unit in city.units if unit.level is Level.DISTRICT]
+    assert sum(each.area for each in districts) == pytest.approx(shapely.union_all(districts).area, rel=1e-9)
+
+
+def test_streets_and_communities_lie_in_one_piece(city: Net) -> None:
+    pieces = {outline.unit: len(outline.polygons) for outline in city.outlines}
+    level = {unit.code: unit.level for unit in city.units}
+    scattered = Counter(level[unit] for unit, count in pieces.items() if count > 1)
+    assert scattered[Level.COMMUNITY] == 0
+    assert scattered[Level.STREET] <= 1  # water divides what a street cannot
+
+
+def test_shenzhen_has_its_compounds_inside_their_communities_and_some_span_two_grids(city: Net) -> None:
+    kinds, areas = Counter(compound.kind for compound in city.compounds), areas_of(city)
+    assert kinds[CompoundKind.ESTATE] == pytest.approx(4_400, rel=0.01)
+    assert kinds[CompoundKind.URBAN_VILLAGE] == pytest.approx(1_900, rel=0.01)
+    shapes = [Polygon(compound.rings[0]) for compound in city.compounds]
+    assert all(areas[each.parent].covers(shape) for each, shape in zip(city.compounds, shapes, strict=True))
+    one, other = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    assert (one == other).all()  # none touches another
+    inside = shapely.STRtree(shapes_of(city)).query(shapes, predicate="overlaps")[0]
+    assert sum(times == 2 for times in Counter(inside.tolist()).values()) > 500
+
+
+def test_a_panel_is_a_unit_of_its_community_with_a_mediator(city: Net) -> None:
+    org, people = Org(city.units), {worker.person: worker for worker in city.workers}
+    panels = [(compound.panel, compound.parent) for compound in city.compounds if compound.panel]
+    assert len(panels) > 0.9 * len(city.compounds)
+    for panel, community in panels:
+        assert (org.level(panel), org.ancestors(panel)[0]) == (Level.COMMUNITY, community)
+        assert (people[f"m-{panel}"].roles, people[f"m-{panel}"].units) == ((Role.MEDIATOR,), (panel,))
+
+
+def test_a_dispute_inside_a_compound_goes_to_its_panel() -> None:
+    net = tessellate(collection(NORTH, SOUTH), 400)
+    compound = next(each for each in net.compounds if each.panel)
+    edition = seed_edition()
+    terms = next(edition.terms_of(each.code) for each in edition.categories if each.family == "dispute")
+    middle = Polygon(compound.rings[0]).centroid
+    directory = replace(UNPUBLISHED, net=net)
+    assert terms is not None
+    routed = route(directory, Place(lon=middle.x, lat=middle.y), terms)
+    assert (routed.how, routed.unit.unit, routed.ladder[0].unit) == ("panel", compound.panel, compound.parent)
+
+
+def test_shenzhen_is_the_same_every_time() -> None:
+    coarse = shenzhen(cell_metres=2_000)
+    assert coarse.version == shenzhen(cell_metres=2_000).version
+    assert len(coarse.grids) < 700
+    assert check(coarse).faults == ()
+
+
+def test_a_changed_copy_of_a_net_has_another_version(city: Net) -> None:
+    assert city.model_copy(update={"name_en": "Another"}).version != city.version
+
+
+def test_every_polygon_is_on_the_map_with_level_code_names_and_parent(tmp_path: Path) -> None:
+    net = tessellate(collection(NORTH, SOUTH), 800)
+    write_geojson(net, tmp_path / "map.geojson")
+    features = json.loads((tmp_path / "map.geojson").read_text(encoding="utf-8"))["features"]
+    levels = Counter(each["properties"]["level"] for each in features)
+    assert (levels["grid"], levels["compound"]) == (len(net.grids), len(net.compounds))
+    assert sum(levels[level] for level in ("district", "street", "community")) == len(net.outlines)
+    for each in features:
+        named = each["properties"]
+        assert named["code"]
+        assert named["name_zh"]
+        assert named["name_en"]
+        assert named["parent"]
+        assert shape(each["geometry"]).is_valid
 
 
 def test_shenzhen_lies_where_an_independent_outline_says_and_not_where_gcj02_would_put_it(city: Net) -> None:
