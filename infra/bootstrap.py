@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
@@ -20,7 +22,7 @@ from domain.directory import (
 )
 from domain.message import Envelope, derived_id
 from domain.net import Net
-from infra.database import Reads, open_engine
+from infra.database import ReadModels, Reads
 from infra.embedded.host import Host
 from infra.embedded.log import EmbeddedLog
 from infra.embedded.projecting import Projector
@@ -28,9 +30,13 @@ from infra.embedded.snapshots import Snapshots
 from infra.holidays import working_calendar
 from infra.http.app import create_app
 from infra.identity import Identity
+from infra.indicators import Indicators
 from infra.keystore import KeyStore
+from infra.net.files import NetFileError
 from infra.net.shenzhen import shenzhen
+from infra.rebuilding import are_current, rebuild
 from infra.seed import seed_edition
+from infra.statements import Statements, keep_stating
 from streams.reactor import Ask
 from streams.record import Topic
 
@@ -44,6 +50,8 @@ class Settings:
     """Of a new log; None: as it is, or four."""
     net: Net | None = None
     """The net to make current; None: leave it, or the synthetic Shenzhen where there is none."""
+    net_from: date | None = None
+    """启用日期 — the local day from which `net` is to be current; None, or a day that has begun: at once."""
     stepped_from: datetime | None = None
     """For the demo: the log's clock stands still at this instant until it is stepped."""
     poisonous: frozenset[str] = field(default_factory=frozenset)
@@ -70,40 +78,58 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
     log = EmbeddedLog.open(settings.data, partitions=settings.partitions, stepped_from=settings.stepped_from)
     try:
         snapshots = Snapshots(settings.data / "snapshots.db")
-        engine = open_engine(settings.data / "read.db")
-        projector = Projector(log, engine)
+        models = ReadModels(settings.data)
+        if not are_current(models):
+            rebuild(settings.data, models)
+        projector = Projector(log, models)
         host = Host(log, snapshots, projector, poisonous=settings.poisonous)
-        reads, keys, identity = Reads(engine), KeyStore(settings.data / "keys.db"), Identity(settings.data)
-        app = create_app(host, reads, identity, keys)
+        reads, keys, identity = Reads(models), KeyStore(settings.data / "keys.db"), Identity(settings.data)
+        statements = Statements(settings.data)
+        app = create_app(host, reads, Indicators(models, statements), identity, keys)
         try:
             await host.start(timer=timer)
-            await publish_missing(host, settings.net)
+            await publish_missing(host, settings.net, settings.net_from)
             gc.collect()
             gc.freeze()  # a city's net is a million objects that stay: the collector need not look at them again
-            yield Beeline(settings, host, reads, identity, keys, app)
+            stating = asyncio.create_task(
+                keep_stating(models, statements, log, host.now, lambda: host.directory.calendar.zone), name="statements"
+            )
+            try:
+                yield Beeline(settings, host, reads, identity, keys, app)
+            finally:
+                stating.cancel()
+                await asyncio.gather(stating, return_exceptions=True)
         finally:
             await host.stop()
             reads.close()
-            engine.dispose()
+            models.close()
             snapshots.close()
             keys.close()
+            statements.close()
     finally:
         await log.close()
 
 
-async def publish_missing(host: Host, net: Net | None) -> None:
-    """Make the seed catalogue, this year's calendar and a net current, where they are not."""
+async def publish_missing(host: Host, net: Net | None, net_from: date | None = None) -> None:
+    """Make the seed catalogue, this year's calendar and a net current, or have the net wait for its day, where they are not.
+
+    A calendar of another zone is a city's own and stays. Raises `NetFileError` for a net without grids.
+    """
     directory = host.directory
     commands: list[DirectoryCommand] = []
     calendar, edition = working_calendar(), seed_edition()
-    if directory.calendar.version != calendar.version:
+    if directory.calendar.zone == calendar.zone and directory.calendar.version != calendar.version:
         commands.append(PublishCalendar(calendar=calendar))
     if not directory.edition.categories:
         commands.append(PublishEdition(edition=edition))
     if net is None and not directory.net.units:
         net = shenzhen()
-    if net is not None and net.version != directory.net.version:
-        commands += publication(net)
+    if net is not None and not net.grids:
+        raise NetFileError("网格文件没有网格 · the net has no grid: nothing could be routed by it")
+    today = host.now().astimezone(ZoneInfo(directory.calendar.zone)).date()
+    later = net_from if net_from is not None and net_from > today else None
+    if net is not None and net.version != (directory.coming.get(later) if later else directory.net.version):
+        commands += publication(net, valid_from=later)
     await host.ask(asks_of(commands, host.log.clock.now()))
     await host.quiesce()
 

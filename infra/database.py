@@ -21,6 +21,9 @@ T = TypeVar("T")
 READ_THREADS = 4
 """Reads at the same time; more would only queue for the interpreter."""
 
+MAPPED_BYTES = 1 << 36
+"""Of a file, as much as it has: pages are read where they lie, without a copy."""
+
 
 def open_engine(path: Path | None, *, create: bool = True, durable: bool = True) -> Engine:
     """An engine on the file, or in memory; every transaction sees one state of the database from its first statement on.
@@ -38,7 +41,7 @@ def open_engine(path: Path | None, *, create: bool = True, durable: bool = True)
         connection.isolation_level = None  # SQLAlchemy says BEGIN, below; the driver shall not guess
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")  # a lost tail is folded again
-        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute(f"PRAGMA mmap_size={MAPPED_BYTES}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

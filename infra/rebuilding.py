@@ -137,7 +137,10 @@ def _fold_shares(data: Path, files: list[Path], shares: list[Ends], progress: Pr
         while wait(work, timeout=LOOK_SECONDS).not_done:
             if progress is not None:
                 progress(sum(done.values()), of_all)
-        return {where: place for each in work for where, place in each.result().items()}
+        places = {where: place for each in work for where, place in each.result().items()}
+    if progress is not None:
+        progress(of_all, of_all)
+    return places
 
 
 def fold_share(data: Path, file: Path, share: Ends, done: MutableMapping[int, int], number: int) -> Places:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
-from datetime import datetime
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from infra.database import ReadModels, open_engine
-from infra.projecting import Cut, Progress, complete_until
+from infra.projecting import Cut, Ending, Progress, complete_until, cut_of
 from projections.facts import fact_table
 from projections.indicators.answer import Answer, answer
 from projections.indicators.definitions import INDICATORS, Indicator, indicator
 from projections.indicators.period import Period, month_of, period_of
 from projections.indicators.question import SETTLING, Question
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 60.0
+"""How often a server looks whether a month has ended."""
 
 _metadata = MetaData()
 statement_table = Table(
@@ -87,26 +94,47 @@ def ask(models: ReadModels, statements: Statements, definition: Indicator, quest
     return given
 
 
-def state_months(
-    models: ReadModels, statements: Statements, zone: str, cut: Cut, progress: Progress | None = None
-) -> int:
-    """State every month that has ended and has not been stated; how many answers were new."""
+Wanted = list[tuple[Indicator, Question]]
+
+
+def unstated(models: ReadModels, statements: Statements, zone: str, cut: Cut) -> tuple[Wanted, datetime]:
+    """What has to be said of months that have ended and has not been; and up to when the facts were all in."""
     with models.reading() as connection:
-        months = list(_ended_months(connection, zone, complete_until(connection, cut)))
+        until = complete_until(connection, cut)
+        months = list(_ended_months(connection, zone, until))
     wanted = [
         (definition, Question.usual(month, zone, by=by))
         for month in months
         for definition in INDICATORS
         for by in MONTHLY
     ]
-    new = 0
+    return [each for each in wanted if statements.find(*each) is None], until
+
+
+def state_months(models: ReadModels, statements: Statements, zone: str, cut: Cut, progress: Progress) -> None:
+    """State every month that has ended and has not been stated."""
+    wanted, _ = unstated(models, statements, zone, cut)
     for number, (definition, question) in enumerate(wanted, start=1):
-        if statements.find(definition, question) is None:
-            ask(models, statements, definition, question, cut)
-            new += 1
-        if progress is not None:
-            progress(number, len(wanted))
-    return new
+        ask(models, statements, definition, question, cut)
+        progress(number, len(wanted))
+
+
+async def keep_stating(
+    models: ReadModels, statements: Statements, log: Ending, now: Callable[[], datetime], zone: Callable[[], str]
+) -> None:
+    """State months as they end, until cancelled; what fails is tried again the next time."""
+    stated = datetime.min.replace(tzinfo=UTC)
+    while True:
+        cut = cut_of(log, now())
+        if month_of(cut.now - SETTLING, zone()).start > stated:
+            try:
+                wanted, until = await asyncio.to_thread(unstated, models, statements, zone(), cut)
+                for each in wanted:
+                    await asyncio.to_thread(ask, models, statements, *each, cut)
+                stated = month_of(until - SETTLING, zone()).start
+            except Exception:
+                logger.exception("months that have ended could not be stated; trying again")
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _ended_months(connection: Connection, zone: str, until: datetime) -> Iterator[Period]:

@@ -15,9 +15,12 @@ from rich.console import Console
 
 from domain.message import Role
 from infra.bootstrap import Settings, running
+from infra.cli.importing import import_history
+from infra.cli.indicators import indicator
 from infra.cli.log import audit, case_file, events
 from infra.cli.net import net
 from infra.cli.options import DataFolder, Sentences, fail
+from infra.cli.readmodels import digest, rebuild
 from infra.demo.run import DemoOptions, run_demo
 from infra.identity import Identity
 from infra.net.files import read_net
@@ -37,6 +40,10 @@ app.add_typer(net, name="net")
 app.command("events")(events)
 app.command("case")(case_file)
 app.command("audit")(audit)
+app.command("import")(import_history)
+app.command("indicator")(indicator)
+app.command("rebuild")(rebuild)
+app.command("digest")(digest)
 
 notes = Console(stderr=True)
 
@@ -58,6 +65,10 @@ def serve(
     net_file: Annotated[
         Path | None, typer.Option("--net", help="Make this net current (see `beeline net tessellate`).")
     ] = None,
+    net_from: Annotated[
+        datetime | None,
+        typer.Option("--net-from", formats=["%Y-%m-%d"], help="The local day from which --net is current; else at once."),
+    ] = None,
     partitions: Annotated[
         int | None, typer.Option(min=1, max=64, help="Partitions of a new log; 4 where none is said.")
     ] = None,
@@ -70,7 +81,13 @@ def serve(
     Without --net an empty data folder gets the synthetic net of Shenzhen.
     """
     chosen = read_net(net_file) if net_file else None
-    settings = Settings(data=data, net=chosen, partitions=partitions, poisonous=frozenset(poison or ()))
+    settings = Settings(
+        data=data,
+        net=chosen,
+        net_from=net_from.date() if net_from else None,
+        partitions=partitions,
+        poisonous=frozenset(poison or ()),
+    )
     asyncio.run(_serve(settings, host, port))
 
 

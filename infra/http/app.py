@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, Response
 
 from infra.database import Reads
-from infra.http import commands, queries, reports
+from infra.http import commands, indicators, queries, reports
 from infra.http.edge import Edge, Node, TheEdge, keep_trace
 from infra.http.limits import BodyLimits
 from infra.http.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, SCHEMA, install
 from infra.identity import Identity
+from infra.indicators import Indicators
 from infra.keystore import KeyStore
 
 HOLIDAY_TABLE_NOTICE = timedelta(days=60)
@@ -74,7 +75,7 @@ class Documented(FastAPI):
         return super().openapi()
 
 
-def create_app(node: Node, reads: Reads, identity: Identity, keys: KeyStore) -> FastAPI:
+def create_app(node: Node, reads: Reads, numbers: Indicators, identity: Identity, keys: KeyStore) -> FastAPI:
     """The application over one node."""
     app = Documented(
         title="Beeline 蜂线",
@@ -85,9 +86,9 @@ def create_app(node: Node, reads: Reads, identity: Identity, keys: KeyStore) -> 
         responses={"4XX": PROBLEM, 503: PROBLEM},
         dependencies=[Depends(keep_trace)],
     )
-    app.state.edge = Edge(node, reads, identity, keys)
+    app.state.edge = Edge(node, reads, numbers, identity, keys)
     install(app)
-    for router in (reports.router, commands.router, queries.router, health):
+    for router in (reports.router, commands.router, queries.router, indicators.router, health):
         app.include_router(router)
     app.add_middleware(BodyLimits)
     return app

@@ -22,6 +22,7 @@ from infra.database import Reads
 from infra.embedded.log import Place
 from infra.http.problems import Problem, invalid, refused, unavailable
 from infra.identity import Identity, InvalidToken
+from infra.indicators import Indicators
 from infra.keystore import KeyStore
 from streams.record import NewRecord, Record, Topic
 
@@ -39,6 +40,9 @@ class Log(Protocol):
 
     def end(self, topic: Topic, partition: int) -> int:
         """The offset that the next record will have."""
+
+    def partitions_of(self, topic: Topic) -> int:
+        """How many partitions a topic has."""
 
 
 class Node(Protocol):
@@ -84,6 +88,7 @@ class Edge:
 
     node: Node
     reads: Reads
+    numbers: Indicators
     identity: Identity
     keys: KeyStore
 
@@ -136,7 +141,7 @@ def require(actor: Actor, right: Right, what: str, *, at: str | None = None) -> 
         raise refused("RoleNotAllowed", f"{what}: {roles or 'nobody'}", errors=errors)
 
 
-def wait_seconds(
+async def wait_seconds(
     prefer: Annotated[str, Header(description="RFC 7240: `wait=N` or `respond-async`")] = "",
 ) -> float | None:
     """How long the client wants to wait for an outcome; 0: not at all, None: it does not say."""

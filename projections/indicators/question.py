@@ -49,5 +49,5 @@ class Question:
     def known_by(self, instant: datetime) -> Question:
         """The same question of somebody who knows nothing after ``instant``: what is to come is in no number yet."""
         as_of = min(self.as_of, instant)
-        end = max(self.period.start, min(self.period.end, as_of + MICROSECOND))
-        return replace(self, as_of=as_of, period=replace(self.period, end=end))
+        end = min(self.period.end, as_of + MICROSECOND)
+        return replace(self, as_of=as_of, period=replace(self.period, start=min(self.period.start, end), end=end))

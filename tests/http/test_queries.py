@@ -248,6 +248,8 @@ async def test_the_description_is_openapi_3_1_and_names_every_route_and_problem(
         "/v1/riders/{rider}/points",
         "/v1/points/board",
         "/v1/catalogue",
+        "/v1/indicators",
+        "/v1/indicators/{name}",
         "/healthz",
         "/readyz",
         "/.well-known/jwks.json",
