@@ -91,14 +91,16 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
             await publish_missing(host, settings.net, settings.net_from)
             gc.collect()
             gc.freeze()  # a city's net is a million objects that stay: the collector need not look at them again
+            ended = asyncio.Event()
             stating = asyncio.create_task(
-                keep_stating(models, statements, log, host.now, lambda: host.directory.calendar.zone), name="statements"
+                keep_stating(models, statements, host.cut, lambda: host.directory.calendar.zone, ended),
+                name="statements",
             )
             try:
                 yield Beeline(settings, host, reads, identity, keys, app)
             finally:
-                stating.cancel()
-                await asyncio.gather(stating, return_exceptions=True)
+                ended.set()
+                await stating
         finally:
             await host.stop()
             reads.close()

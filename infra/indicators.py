@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, select
 from domain.message import Value
 from domain.net import Level, UnitKind
 from infra.database import ReadModels
-from infra.projecting import SOURCES, Cut, complete_until
+from infra.projecting import Cut
 from infra.statements import Statements, ask
 from projections.directory import Name, category_table, family_table, level_of, names, unit_table
 from projections.facts import PLACES
@@ -109,7 +109,7 @@ class Indicators:
         """The answer; takes as long as the queries do. Raises `CannotAnswer`, `NoReadModels`."""
         with self.models.reading() as connection:
             definition, question = question_of(connection, asked, zone, cut.now)
-            position, until = _position(connection), complete_until(connection, cut)
+            position = _position(connection)
         try:
             given = ask(self.models, self.statements, definition, question, cut)
         except CannotAsk as error:
@@ -118,13 +118,13 @@ class Indicators:
             ) from error
         with self.models.reading() as connection:
             called = _names(connection, given)
-        behind = {f"{topic}/{number}": end for (topic, number), end in cut.ends.items() if topic in SOURCES}
+        ends = {f"{topic}/{number}": end for (topic, number), end in cut.ends.items()}
         return Told(
             **dict(given),
             names=called,
             position=position,
-            lag_records=sum(max(0, end - position.get(where, 0)) for where, end in behind.items()),
-            lag_seconds=(cut.now - until).total_seconds(),
+            lag_records=sum(max(0, end - position.get(where, 0)) for where, end in ends.items()),
+            lag_seconds=(cut.now - cut.until).total_seconds(),
         )
 
 

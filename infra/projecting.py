@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from domain.message import Envelope, UndecodableMessage, decode_bytes
 from projections.outcomes import OutcomeRow
 from projections.projector import Move, Position, apply_batch, position
-from projections.schema import EPOCH
 from streams.commit import CommitHead, events_of
 from streams.filter import FAULTS, CommitFilter, Verdict
 from streams.record import Record, Topic
@@ -56,11 +55,9 @@ def batch_of(before: Position, records: Sequence[Record]) -> Batch:
     commits = CommitFilter(before.owner, before.expected, before.suspended)
     events: list[Envelope] = []
     answers: list[OutcomeRow] = []
-    recorded_at = before.recorded_at
     for record in records:
         if record.topic is Topic.REPORT_EVENTS:
             events += _facts(record)
-            recorded_at = record.time
             continue
         verdict, head = commits.admit(record)
         if verdict in FAULTS:
@@ -69,8 +66,7 @@ def batch_of(before: Position, records: Sequence[Record]) -> Batch:
             happened = events_of(record)
             events += happened
             answers.append(_answer(record, head, happened))
-            recorded_at = head.effective_at
-    after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended, recorded_at)
+    after = Position(records[-1].offset + 1, commits.owner, commits.expected, commits.suspended)
     return Batch(Move(first.topic, first.partition, before, after), tuple(events), tuple(answers))
 
 
@@ -120,43 +116,36 @@ def fold(read: Read, begin: Begin, places: Places, until: Ends, progress: Progre
     return places
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """The log at an instant: where its partitions end, inputs included."""
-
-    now: datetime
-    ends: Ends
-
-
-class Ending(Partitioned, Protocol):
-    """A log that knows where its partitions end."""
+class Reading(Partitioned, Protocol):
+    """A log that can be read, and knows where its partitions end."""
 
     def end(self, topic: Topic, partition: int) -> int:
         """The offset that the next record will have."""
 
-
-def cut_of(log: Ending, now: datetime) -> Cut:
-    """The cut of this moment; take it before you read the facts."""
-    topics = (*SOURCES, *COMMANDS_OF.values())
-    return Cut(
-        now, {(topic, number): log.end(topic, number) for topic in topics for number in range(log.partitions_of(topic))}
-    )
+    def read(self, topic: Topic, partition: int, offset: int, limit: int) -> list[Record]:
+        """Up to ``limit`` records from ``offset`` on, in order."""
 
 
-def complete_until(connection: Connection, cut: Cut) -> datetime:
-    """Up to when the read models hold every fact: the cut's instant where each input has its projected outcome, else earlier."""
-    until = cut.now
-    for topic, partition in cut.ends:
-        if topic not in SOURCES:
-            continue
-        place = position(connection, topic, partition)
-        if topic is Topic.REPORT_EVENTS:
-            is_whole = place.next_record >= cut.ends[topic, partition]
-        else:
-            is_whole = place.expected >= cut.ends[COMMANDS_OF[topic], partition]
-        if not is_whole:
-            until = min(until, place.recorded_at or EPOCH)
-    return until
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The log at the instant ``now``, and where its topics end. Facts from before ``until`` are all in the read models."""
+
+    now: datetime
+    until: datetime
+    ends: Ends
+
+
+def cut_of(log: Reading, places: Places, now: datetime) -> Cut:
+    """The log and the read models at ``now``, up to which the log must be in sight: an input without a projected outcome
+    may become a fact of its own time, and of no earlier one."""
+    until = now
+    for (source, number), place in places.items():
+        commands = COMMANDS_OF.get(source)
+        topic, offset = (source, place.next_record) if commands is None else (commands, place.expected)
+        if offset < log.end(topic, number):
+            (waiting,) = log.read(topic, number, offset, 1)
+            until = min(until, waiting.time)
+    return Cut(now, until, {where: log.end(*where) for where in places})
 
 
 def _facts(record: Record) -> list[Envelope]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,12 +14,12 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from infra.database import ReadModels, open_engine
-from infra.projecting import Cut, Ending, Progress, complete_until, cut_of
+from infra.projecting import Cut, Progress
 from projections.facts import fact_table
 from projections.indicators.answer import Answer, answer
 from projections.indicators.definitions import INDICATORS, Indicator, indicator
 from projections.indicators.period import Period, month_of, period_of
-from projections.indicators.question import SETTLING, Question
+from projections.indicators.question import SETTLING, WORKER, Question
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +86,12 @@ def _text(definition: Indicator, question: Question) -> str:
 
 def ask(models: ReadModels, statements: Statements, definition: Indicator, question: Question, cut: Cut) -> Answer:
     """The answer to a question; one about an ended period, as of its end, is given once and kept. Raises `CannotAsk`."""
-    if question.is_usual and (kept := statements.find(definition, question)) is not None:
+    is_kept = question.is_usual and WORKER not in question.filters  # of workers there are as many as somebody makes up
+    if is_kept and (kept := statements.find(definition, question)) is not None:
         return kept
     with models.reading() as connection:
-        given = answer(connection, definition, question, complete_until(connection, cut))
-    if question.is_usual and not given.provisional:
+        given = answer(connection, definition, question, cut.until)
+    if is_kept and not given.provisional:
         statements.keep(definition, question, given)
     return given
 
@@ -97,44 +99,45 @@ def ask(models: ReadModels, statements: Statements, definition: Indicator, quest
 Wanted = list[tuple[Indicator, Question]]
 
 
-def unstated(models: ReadModels, statements: Statements, zone: str, cut: Cut) -> tuple[Wanted, datetime]:
-    """What has to be said of months that have ended and has not been; and up to when the facts were all in."""
+def unstated(models: ReadModels, statements: Statements, zone: str, cut: Cut) -> Wanted:
+    """What has to be said of months that have ended, and has not been."""
     with models.reading() as connection:
-        until = complete_until(connection, cut)
-        months = list(_ended_months(connection, zone, until))
+        months = list(_ended_months(connection, zone, cut.until))
     wanted = [
         (definition, Question.usual(month, zone, by=by))
         for month in months
         for definition in INDICATORS
         for by in MONTHLY
     ]
-    return [each for each in wanted if statements.find(*each) is None], until
+    return [each for each in wanted if statements.find(*each) is None]
 
 
 def state_months(models: ReadModels, statements: Statements, zone: str, cut: Cut, progress: Progress) -> None:
     """State every month that has ended and has not been stated."""
-    wanted, _ = unstated(models, statements, zone, cut)
+    wanted = unstated(models, statements, zone, cut)
     for number, (definition, question) in enumerate(wanted, start=1):
         ask(models, statements, definition, question, cut)
         progress(number, len(wanted))
 
 
 async def keep_stating(
-    models: ReadModels, statements: Statements, log: Ending, now: Callable[[], datetime], zone: Callable[[], str]
+    models: ReadModels, statements: Statements, cut: Callable[[], Cut], zone: Callable[[], str], ended: asyncio.Event
 ) -> None:
-    """State months as they end, until cancelled; what fails is tried again the next time."""
+    """State months as they end, until ``ended``; what fails is tried again the next time."""
     stated = datetime.min.replace(tzinfo=UTC)
-    while True:
-        cut = cut_of(log, now())
-        if month_of(cut.now - SETTLING, zone()).start > stated:
+    while not ended.is_set():
+        now = cut()
+        month = month_of(now.until - SETTLING, zone()).start
+        if month > stated:
             try:
-                wanted, until = await asyncio.to_thread(unstated, models, statements, zone(), cut)
-                for each in wanted:
-                    await asyncio.to_thread(ask, models, statements, *each, cut)
-                stated = month_of(until - SETTLING, zone()).start
+                for each in await asyncio.to_thread(unstated, models, statements, zone(), now):
+                    if not ended.is_set():
+                        await asyncio.to_thread(ask, models, statements, *each, now)
+                stated = month
             except Exception:
                 logger.exception("months that have ended could not be stated; trying again")
-        await asyncio.sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
 
 
 def _ended_months(connection: Connection, zone: str, until: datetime) -> Iterator[Period]:
@@ -142,7 +145,7 @@ def _ended_months(connection: Connection, zone: str, until: datetime) -> Iterato
     if first is None:
         return
     month = month_of(first, zone)
-    while month.end + SETTLING <= until:
+    while month.end + SETTLING < until:
         yield month
         month = month_of(month.end, zone)
 

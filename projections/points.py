@@ -29,6 +29,7 @@ ledger_table = Table(
     Column("reason", String),
     Column("command_id", String),
     Index("points_entry_month", "month", "rider"),
+    Index("points_entry_time", "time", "points", "case_id"),
 )
 
 balance_table = Table(

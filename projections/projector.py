@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 
 from sqlalchemy import Boolean, Column, Connection, Engine, Integer, String, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -15,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from domain.message import Envelope
 from projections import cases, directory, facts, outcomes, points, queues, reports
 from projections.outcomes import OutcomeRow, outcome_table
-from projections.schema import Instant, metadata
+from projections.schema import metadata
 
 position_table = Table(
     "position",
@@ -26,7 +25,6 @@ position_table = Table(
     Column("owner", String),
     Column("expected", Integer),
     Column("suspended", Boolean),
-    Column("recorded_at", Instant),
 )
 
 SLICES = {
@@ -50,16 +48,12 @@ class PositionMoved(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the read models stand in one partition: the next record, the filter's memory, and the last record's time.
-
-    ``recorded_at`` is when the last fact that counts was decided, or the last report received; None where there is none.
-    """
+    """Where the read models stand in one partition: the next record, and the filter's memory."""
 
     next_record: int = 0
     owner: str = ""
     expected: int = 0
     suspended: bool = False
-    recorded_at: datetime | None = None
 
 
 def create_tables(engine: Engine, *, indexes: bool = True) -> None:
@@ -83,9 +77,7 @@ def position(connection: Connection, source: str, partition: int) -> Position:
     """Where the read models stand."""
     where = (position_table.c.source == source) & (position_table.c.partition == partition)
     row = connection.execute(select(position_table).where(where)).mappings().first()
-    if row is None:
-        return Position()
-    return Position(row["next_record"], row["owner"], row["expected"], row["suspended"], row["recorded_at"])
+    return Position(row["next_record"], row["owner"], row["expected"], row["suspended"]) if row else Position()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +112,7 @@ def _advance(connection: Connection, move: Move) -> None:
             moved = connection.execute(insert(position_table).values(**where, **after)).rowcount
         else:
             known = where | asdict(move.before)
-            same = [position_table.c[name].is_not_distinct_from(value) for name, value in known.items()]
+            same = [position_table.c[name] == value for name, value in known.items()]
             moved = connection.execute(update(position_table).where(*same).values(**after)).rowcount
     except IntegrityError:
         moved = 0

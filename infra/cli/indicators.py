@@ -22,7 +22,7 @@ from infra.database import ReadModels
 from infra.embedded.clock import instant_of
 from infra.embedded.log import LogReader
 from infra.indicators import Asked, CannotAnswer, Indicators, Told, described
-from infra.projecting import cut_of
+from infra.projecting import cut_of, positions
 from infra.rebuilding import are_current
 from infra.statements import Statements
 from projections.directory import zone_of
@@ -89,9 +89,9 @@ def _told(data: Path, asked: Asked, zone: str) -> Told:
     try:
         if models.live() is not None and not are_current(models):
             fail("读模型属于另一版本 · the read models are another version's: run `beeline rebuild` first")
-        cut = cut_of(reader, instant_of(reader.last_micros()))
         with models.reading() as connection:
-            where = zone or zone_of(connection)
+            where, places = zone or zone_of(connection), positions(connection, reader)
+        cut = cut_of(reader, places, instant_of(reader.last_micros()))
         return Indicators(models, statements).told(asked, where, cut)
     except CannotAnswer as error:
         what = "NAME" if error.field == "name" else f"--{error.field.replace('_', '-')}"

@@ -67,7 +67,9 @@ def serve(
     ] = None,
     net_from: Annotated[
         datetime | None,
-        typer.Option("--net-from", formats=["%Y-%m-%d"], help="The local day from which --net is current; else at once."),
+        typer.Option(
+            "--net-from", formats=["%Y-%m-%d"], help="The local day from which --net is current; else at once."
+        ),
     ] = None,
     partitions: Annotated[
         int | None, typer.Option(min=1, max=64, help="Partitions of a new log; 4 where none is said.")

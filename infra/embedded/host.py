@@ -15,6 +15,7 @@ from infra.embedded.owners import OwnedPartition
 from infra.embedded.projecting import Projector
 from infra.embedded.reactors import ReactorTask
 from infra.embedded.snapshots import Snapshots
+from infra.projecting import Cut, cut_of
 from streams.case import CaseProcessor
 from streams.commit import CorruptCommit
 from streams.directory import DirectoryProcessor
@@ -190,6 +191,10 @@ class Host:
     def now(self) -> datetime:
         """The log's clock."""
         return self.log.clock.now()
+
+    def cut(self) -> Cut:
+        """The log and the read models of this moment."""
+        return cut_of(self.log, self.projector.positions, self.log.in_sight_until())
 
     def lag_records(self) -> int:
         """Records that the read models do not hold yet."""

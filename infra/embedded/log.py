@@ -215,6 +215,8 @@ class EmbeddedLog:
         self._any_news = asyncio.Event()
         self._tails: dict[tuple[Topic, int], deque[Record]] = {}
         self._remembered_offset = self._reader.clock_offset()
+        self._in_flight: deque[int] = deque()
+        """For each transaction that nobody has heard of yet, the earliest time that its records may bear."""
         self._closed = False
         self._thread = threading.Thread(target=self._write_forever, name="log-writer", daemon=True)
         self._thread.start()
@@ -272,6 +274,11 @@ class EmbeddedLog:
     def end(self, topic: Topic, partition: int) -> int:
         """The offset that the next record will have."""
         return self._ends[topic, partition]
+
+    def in_sight_until(self) -> datetime:
+        """Every record from before then can be read: what is on its way to the disk bears a time from then on."""
+        now = self.clock.now_micros()
+        return instant_of(min(now, self._in_flight[0]) if self._in_flight else now)
 
     async def wait_beyond(self, topic: Topic, partition: int, offset: int) -> None:
         """Return once the log holds a record at ``offset``."""
@@ -334,6 +341,7 @@ class EmbeddedLog:
     def _write_group(self, units: list[_Unit]) -> None:
         """One transaction: all of it, or nothing."""
         ends, clock_offset = dict(self._committed), self.clock.offset_micros
+        self._in_flight.append(self.clock.now_micros())
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
@@ -347,6 +355,7 @@ class EmbeddedLog:
                 raise
         except Exception as error:  # whatever it was: the thread has to live on, or nobody would ever hear again
             logger.error("the log could not be written: %r", error)
+            self._in_flight.pop()
             for unit in units:
                 unit.loop.call_soon_threadsafe(_fail, unit.done, LogUnavailable(str(error)))
             return
@@ -372,6 +381,7 @@ class EmbeddedLog:
                 self._ends[where] = end
                 if where in self._news:
                     self._news[where].set()
+        self._in_flight.popleft()
         self._any_news.set()
         for unit, placed in zip(units, places, strict=True):
             for new, place in zip(unit.records, placed, strict=True):

@@ -24,6 +24,7 @@ from infra.http.problems import Problem, invalid, refused, unavailable
 from infra.identity import Identity, InvalidToken
 from infra.indicators import Indicators
 from infra.keystore import KeyStore
+from infra.projecting import Cut
 from streams.record import NewRecord, Record, Topic
 
 CATCH_UP_SECONDS = 2.0
@@ -40,9 +41,6 @@ class Log(Protocol):
 
     def end(self, topic: Topic, partition: int) -> int:
         """The offset that the next record will have."""
-
-    def partitions_of(self, topic: Topic) -> int:
-        """How many partitions a topic has."""
 
 
 class Node(Protocol):
@@ -74,6 +72,9 @@ class Node(Protocol):
 
     async def caught_up(self, timeout_seconds: float) -> bool:
         """Wait until the read models hold all that the log holds."""
+
+    def cut(self) -> Cut:
+        """The log and the read models of this moment."""
 
     def lag_records(self) -> int:
         """Records that the read models do not hold yet."""

@@ -12,7 +12,6 @@ from domain.policy import QUERIES, reaches
 from infra.http.edge import Edge, FreshRead, TheActor, TheEdge, require
 from infra.http.problems import Problem, invalid, refused
 from infra.indicators import Asked, CannotAnswer, Described, Told, described
-from infra.projecting import cut_of
 from projections.indicators.period import EXAMPLES
 
 router = APIRouter(tags=["indicators"])
@@ -49,9 +48,8 @@ async def get_indicator(
     within = _unit_of(edge, actor, unit)
     asked = Asked(name, version, period, as_of, within, family, category, worker, tuple(by))
     node = edge.node
-    cut = cut_of(node.log, node.now())
     try:
-        return await asyncio.to_thread(edge.numbers.told, asked, node.directory.calendar.zone, cut)
+        return await asyncio.to_thread(edge.numbers.told, asked, node.directory.calendar.zone, node.cut())
     except CannotAnswer as error:
         raise _problem(error) from error
 

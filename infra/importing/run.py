@@ -320,7 +320,9 @@ def _project(data: Path, models: ReadModels, progress: Progress) -> None:
 def _state(data: Path, models: ReadModels, zone: str, progress: Progress) -> None:
     reader, statements = LogReader(data), Statements(data)
     try:
-        cut = cut_of(reader, instant_of(reader.last_micros()))
+        with models.reading() as connection:
+            places = positions(connection, reader)
+        cut = cut_of(reader, places, instant_of(reader.last_micros()))
         state_months(models, statements, zone, cut, lambda done, of_all: progress("月报 · stating", done, of_all))
     finally:
         statements.close()

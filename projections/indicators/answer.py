@@ -25,8 +25,8 @@ class Line(Value):
 class Answer(Value):
     """A number with all that it takes to defend it: definition, period, instant of knowledge, and how fresh the facts were.
 
-    ``complete_until``: up to there the facts were all in when the answer was made. Before they reach ``as_of`` the answer
-    is ``provisional``: it is the number of the period so far.
+    ``complete_until``: facts from before then were all in when the answer was made. Until that lies beyond ``as_of`` the
+    answer is ``provisional``: it is the number of the period so far.
     """
 
     indicator: str
@@ -66,7 +66,7 @@ def answer(connection: Connection, indicator: Indicator, question: Question, com
         zone=question.zone,
         as_of=question.as_of,
         complete_until=complete_until,
-        provisional=complete_until < question.as_of,
+        provisional=complete_until <= question.as_of,
         filters=dict(question.filters),
         by=question.by,
         lines=tuple(

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, or_
 
 from projections.facts import DIMENSIONS, escalation_table, fact_table, miss_table, rating_table, report_table
-from projections.indicators.facts_as_of import Columns, Source, both, by_then, elapsed, lasted, not_by_then
+from projections.indicators.facts_as_of import Columns, Source, both, by_then, elapsed, lasted, later, not_by_then
 from projections.indicators.kinds import Kind, Part, Points, Share, Spread, Tally
 from projections.indicators.question import BUCKETS, WORKER, Question
 from projections.points import ledger_table
@@ -47,7 +47,6 @@ STAGES = ("dispatch", "accept", "handle", "inspect")
 
 _closed = by_then("closed_at")
 _not_void = not_by_then("voided_at")
-_not_closed = not_by_then("closed_at")
 
 
 def _on_time(columns: Columns, asked: Question) -> ColumnElement[bool]:
@@ -66,8 +65,7 @@ def _overdue(columns: Columns, asked: Question) -> ColumnElement[bool]:
     return and_(
         columns.filed_at < end,
         columns.handling_due < end,
-        or_(columns.closed_at.is_(None), columns.closed_at >= end),
-        or_(columns.voided_at.is_(None), columns.voided_at >= end),
+        columns.ended_at >= end,
         or_(
             columns.shelved_at.is_(None),
             columns.shelved_at >= columns.handling_due,
@@ -86,7 +84,7 @@ _SUBMITTED = Source(report_table, "received_at")
 _INSPECTED = Source(fact_table, "inspected_at", worker="handler")
 _ACCEPTED = Source(fact_table, "accepted_at")
 _SHELVED = Source(fact_table, "shelved_at")
-_OPEN = Source(fact_table, None, both(by_then("filed_at"), _not_closed, _not_void), worker="holder")
+_OPEN = Source(fact_table, None, both(by_then("filed_at"), later("ended_at")), worker="holder")
 _OVERDUE = Source(fact_table, None, _overdue, worker="handler")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +22,6 @@ from sqlalchemy import (
     or_,
     select,
     type_coerce,
-    union_all,
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
@@ -101,19 +101,16 @@ class Facts:
         return totals
 
     def values(self, source: Source, of: Duration) -> dict[Key, list[int]]:
-        """The value of an expression for each row, in microseconds, sorted."""
+        """The value of an expression for each row, in microseconds, sorted.
+
+        The database gives the values of a group as one JSON array: a row for each would take far longer to hand over.
+        """
+        gather = func.json_group_array if self.connection.dialect.name == "sqlite" else func.json_agg
         found: dict[Key, list[int]] = {}
-        for branch in self._branches(source):
-            keys = self._keys(branch, source)
-            query = self._where(select(*keys, of(branch.c, self.question)), branch, source)
-            for *raw, value in self.connection.execute(query):
-                if value is not None:
-                    found.setdefault(tuple(raw), []).append(int(value))
-        gathered: dict[Key, list[int]] = {}
-        labels = _Labels(self.question)
-        for raw_key, values in found.items():
-            gathered.setdefault(labels.of(raw_key), []).extend(values)
-        return {key: sorted(values) for key, values in gathered.items()}
+        for key, (values,) in self._grouped(source, lambda table: [gather(of(table.c, self.question))]):
+            gathered = json.loads(values) if isinstance(values, str) else values or ()
+            found.setdefault(key, []).extend(value for value in gathered if value is not None)
+        return {key: sorted(values) for key, values in found.items() if values}
 
     def _grouped(
         self, source: Source, columns: Callable[[FromClause], list[ColumnElement[Any]]], also: str | None = None
@@ -131,24 +128,18 @@ class Facts:
         if source.table is fact_table:
             return [fact_table, past_table]
         if source.table is ledger_table and self._asks_for_dimensions():
-            return [self._ledger_with_dimensions()]
+            return [self._ledger_with(fact_table), self._ledger_with(past_table)]
         return [source.table]
 
     def _asks_for_dimensions(self) -> bool:
         return not set(DIMENSIONS).isdisjoint((*self.question.by, *self.question.filters))
 
-    def _ledger_with_dimensions(self) -> FromClause:
-        names = ("case_id", *DIMENSIONS)
-        as_of = self.question.as_of
-        known = union_all(
-            *(
-                select(*(table.c[name] for name in names)).where(_known(table, as_of))
-                for table in (fact_table, past_table)
-            )
-        ).subquery()
+    def _ledger_with(self, cases: Table) -> FromClause:
+        """The entries of cases that were known so."""
         return (
-            select(ledger_table, *(known.c[name] for name in DIMENSIONS))
-            .join(known, known.c.case_id == ledger_table.c.case_id)
+            select(ledger_table, *(cases.c[name] for name in DIMENSIONS))
+            .join(cases, cases.c.case_id == ledger_table.c.case_id)
+            .where(_known(cases, self.question.as_of))
             .subquery()
         )
 
@@ -220,6 +211,11 @@ def by_then(name: str) -> Where:
 def not_by_then(name: str) -> Where:
     """That it had not."""
     return lambda columns, asked: or_(columns[name].is_(None), columns[name] > asked.as_of)
+
+
+def later(name: str) -> Where:
+    """That it happened after that instant; of a time that is never missing."""
+    return lambda columns, asked: columns[name] > asked.as_of
 
 
 def both(*conditions: Where) -> Where:

@@ -114,7 +114,7 @@ def test_csv_has_a_column_for_every_key_and_measure(data: Path) -> None:
 
 def test_json_is_the_whole_answer(data: Path) -> None:
     told: dict[str, Any] = json.loads(said("backlog", "--by", "worker", "--format", "json", "--data", data))
-    assert (told["as_of"], told["provisional"], told["lag_records"]) == ("2026-03-02T04:00:00Z", False, 0)
+    assert (told["as_of"], told["provisional"], told["lag_records"]) == ("2026-03-02T04:00:00Z", True, 0)
     assert [(line["key"], line["value"]) for line in told["lines"]] == [({"worker": None}, 2)]
     done = json.loads(said("resolution_time", "--worker", "li", "--format", "json", "--data", data))
     assert (done["filters"], done["lines"][0]["measures"]["count"]) == ({"worker": "li"}, 1)

@@ -30,6 +30,7 @@ from projections.indicators.definitions import INDICATORS, indicator
 from projections.indicators.period import NoPeriod, Period, period_of
 from projections.indicators.question import BUCKETS, SETTLING, WORKER, CannotAsk, Question
 from projections.projector import create_tables
+from projections.schema import MICROSECOND
 from tests.domain.smallville import CITY, CITY_DESK, GRID_A, NET, OTHER_RIDER, PANEL, STREET, TEAM, actor, rung
 from tests.domain.specification import HANDLE, accepted, attached, completed, escalated, missed, report
 from tests.projections.lives import SHANGHAI, Happening, Lives, closing, filed_case, route_in, submission
@@ -198,7 +199,7 @@ def test_a_period_that_goes_on_is_the_number_so_far(connection: Connection) -> N
     half = lives.ask(usual, "filing_rate", at=march(10))
     assert (half.provisional, half.lines[0].measures) == (True, {"submitted": 3, "filed": 3})
     assert lives.ask(usual, "closing_rate", at=march(10)).lines[0].measures == {"should_have_closed": 2, "closed": 2}
-    for early, provisional in ((timedelta(seconds=1), True), (timedelta(0), False), (-timedelta(days=9), False)):
+    for early, provisional in ((timedelta(seconds=1), True), (timedelta(0), True), (-MICROSECOND, False)):
         assert lives.ask(usual, "filing_rate", at=usual.as_of - early).provisional is provisional
     future = lives.ask(Question.usual(period_of("2027", SHANGHAI), SHANGHAI), "filing_rate", at=march(10))
     assert (future.provisional, future.lines[0].value) == (True, None)
@@ -456,19 +457,19 @@ def statements(tmp_path: Path) -> Iterator[Statements]:
 
 def test_the_first_answer_about_an_ended_period_is_given_ever_after(models: ReadModels, statements: Statements) -> None:
     usual, definition = Question.usual(MARCH, SHANGHAI), indicator("closing_rate")
-    early = ask(models, statements, definition, usual, Cut(march(31), {}))
+    early = ask(models, statements, definition, usual, Cut(march(31), march(31), {}))
     assert early.provisional
     assert list(statements.all()) == []
-    given = ask(models, statements, definition, usual, Cut(usual.as_of, {}))
+    given = ask(models, statements, definition, usual, Cut(usual.as_of + MICROSECOND, usual.as_of + MICROSECOND, {}))
     assert [kept.lines for kept in statements.all()] == [given.lines]
     with models.writing() as connection:
         connection.execute(delete(fact_table).where(fact_table.c.case_id == "a"))
-    assert ask(models, statements, definition, usual, Cut(JUNE_END, {})) == given
+    assert ask(models, statements, definition, usual, Cut(JUNE_END, JUNE_END, {})) == given
     assert changed(models, statements) == ["closing_rate v1 of 2026-03  by -"]
 
 
 def test_statements_outlive_whatever_happens_later(models: ReadModels, statements: Statements) -> None:
-    until = Cut(MARCH.end + timedelta(days=1), {})
+    until = Cut(MARCH.end + timedelta(days=1), MARCH.end + timedelta(days=1), {})
     steps: list[int] = []
     for _ in range(2):
         state_months(models, statements, SHANGHAI, until, lambda done, _: steps.append(done))
@@ -480,7 +481,8 @@ def test_statements_outlive_whatever_happens_later(models: ReadModels, statement
 
 def test_a_question_as_of_another_instant_is_not_stated(models: ReadModels, statements: Statements) -> None:
     question = Question(MARCH, JUNE_END, SHANGHAI)
-    assert not ask(models, statements, indicator("closing_rate"), question, Cut(JUNE_END, {})).provisional
+    later = Cut(JUNE_END + MICROSECOND, JUNE_END + MICROSECOND, {})
+    assert not ask(models, statements, indicator("closing_rate"), question, later).provisional
     assert list(statements.all()) == []
 
 
