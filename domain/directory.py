@@ -19,7 +19,7 @@ from domain.calendar import WorkingCalendar
 from domain.catalogue import CategoryTerms, Edition
 from domain.decision import NOTHING, Decision, Fact, Refusal
 from domain.message import Command, Envelope, Event, Role, Value
-from domain.net import CodeScheme, Compound, Grid, Net, Org, Outline, Unit, Worker
+from domain.net import CodeScheme, Compound, DistrictCoverage, Grid, Net, Org, Outline, Unit, Worker
 
 KEY = "directory"
 """The one key of the directory."""
@@ -61,6 +61,7 @@ class ActivateNet(DirectoryCommand):
     parts: int
     units: int
     grids: int
+    coverage: tuple[DistrictCoverage, ...] = ()
     valid_from: date | None = None
 
 
@@ -112,6 +113,8 @@ class WholeNet(DirectoryEvent):
     scheme: CodeScheme
     units: int
     grids: int
+    coverage: tuple[DistrictCoverage, ...] = ()
+    """覆盖率 — what the net covers, as whoever published it has computed: a fact with a date."""
 
 
 class NetActivated(WholeNet):
@@ -188,6 +191,7 @@ class ComingNet:
     version: str
     at: datetime
     net: Net
+    coverage: tuple[DistrictCoverage, ...] = ()
 
 
 @dataclass(slots=True)
@@ -234,7 +238,7 @@ def evolve(documents: Documents, event: Envelope) -> None:
             documents.parts.pop(activated.net, None)
         case NetScheduled() as scheduled:
             net = _announced(documents, scheduled)
-            documents.coming[scheduled.valid_from] = ComingNet(scheduled.net, scheduled.at, net)
+            documents.coming[scheduled.valid_from] = ComingNet(scheduled.net, scheduled.at, net, scheduled.coverage)
             documents.parts.pop(scheduled.net, None)
         case EditionActivated(edition=edition):
             documents.editions[edition.version], documents.edition = edition, edition.version
@@ -320,7 +324,7 @@ def _activate_scheduled(documents: Documents, ask: ActivateScheduledNet, at: dat
     coming = documents.coming.get(ask.valid_from)
     if coming is None or coming.version != ask.net or coming.at > at:
         return NOTHING
-    activated = NetActivated.model_validate(_about(coming.net) | {"net": coming.version})
+    activated = NetActivated.model_validate(_about(coming.net) | {"net": coming.version, "coverage": coming.coverage})
     return (Fact(f"net:{coming.version}", activated),)
 
 
@@ -365,11 +369,18 @@ ITEM_BYTES, POINT_BYTES = 160, 24
 """About what an item without its outline takes, and a point of an outline."""
 
 
-def publication(net: Net, grids_per_part: int = 500, *, valid_from: date | None = None) -> list[DirectoryCommand]:
+def publication(
+    net: Net,
+    grids_per_part: int = 500,
+    *,
+    valid_from: date | None = None,
+    coverage: tuple[DistrictCoverage, ...] = (),
+) -> list[DirectoryCommand]:
     """The commands that publish and activate a net; a part is as large as so many square grids, well under a log's largest
     record, unless a single outline is larger."""
     parts = list(_parts(net, grids_per_part * GRID_BYTES))
-    activate = ActivateNet.model_validate(_about(net) | {"parts": len(parts), "valid_from": valid_from})
+    rest = {"parts": len(parts), "valid_from": valid_from, "coverage": coverage}
+    activate = ActivateNet.model_validate(_about(net) | rest)
     numbered = ({"net": net.version, "part": number, **part} for number, part in enumerate(parts))
     return [*map(PublishNetPart.model_validate, numbered), activate]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_serializer
 
@@ -118,6 +118,38 @@ class Outline(Value):
 
     unit: str
     polygons: tuple[tuple[Ring, ...], ...]
+
+
+class Share(Value):
+    """So many of so many; of areas, in whole square metres."""
+
+    part: int
+    whole: int
+
+    @property
+    def percent(self) -> float | None:
+        """Of the whole; None where there is nothing to cover."""
+        return 100 * self.part / self.whole if self.whole else None
+
+
+class DistrictCoverage(Value):
+    """覆盖率 — of one district."""
+
+    code: str
+    name_zh: str
+    name_en: str
+    grids_on_duty: Share
+    """有网格员 — grids whose owner is one of the net's grid workers, part-time ones included, with rights in the grid."""
+    compounds_with_branch: Share
+    """支部建在小区上."""
+    compounds_with_panel: Share
+    """1 + 3 + N — compounds with a panel on which every seat is filled."""
+    area_covered: Share
+    """What grids cover of the district, whosever they are."""
+    area_of: Literal["outline", "enclosed"]
+    """What counts as the district: its outline, or, where the net has none, what its grids enclose: then only holes lack."""
+    area_claimed_twice: Share
+    """What more than one of the district's grids claim, of what they cover."""
 
 
 class Worker(Value):

@@ -32,6 +32,7 @@ from infra.http.app import create_app
 from infra.identity import Identity
 from infra.indicators import Indicators
 from infra.keystore import KeyStore
+from infra.net.coverage import coverage
 from infra.net.files import NetFileError
 from infra.net.shenzhen import shenzhen
 from infra.rebuilding import are_current, rebuild
@@ -131,7 +132,8 @@ async def publish_missing(host: Host, net: Net | None, net_from: date | None = N
     today = host.now().astimezone(ZoneInfo(directory.calendar.zone)).date()
     later = net_from if net_from is not None and net_from > today else None
     if net is not None and net.version != (directory.coming.get(later) if later else directory.net.version):
-        commands += publication(net, valid_from=later)
+        covered = await asyncio.to_thread(coverage, net)
+        commands += publication(net, valid_from=later, coverage=covered)
     await host.ask(asks_of(commands, host.log.clock.now()))
     await host.quiesce()
 

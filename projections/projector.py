@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from domain.message import Envelope
-from projections import cases, directory, facts, outcomes, points, queues, reports
+from projections import cases, coverage, directory, facts, outcomes, points, queues, reports
 from projections.outcomes import OutcomeRow, outcome_table
 from projections.schema import metadata
 
@@ -29,6 +29,7 @@ position_table = Table(
 
 SLICES = {
     "directory": directory,
+    "coverage": coverage,
     "reports": reports,
     "cases": cases,
     "queues": queues,

@@ -17,13 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from domain.directory import Directory
-from domain.net import Net
+from domain.net import Net, Share
 from infra.bootstrap import Settings, running
 from infra.cli.net_load import diff_nets, load_net
 from infra.cli.options import DataFolder, fail
 from infra.embedded.lock import LogInUse
 from infra.net.check import NetReport, check
-from infra.net.coverage import Share
 from infra.net.files import read_net, write_geojson, write_net
 from infra.net.shenzhen import CELL_METRES, shenzhen
 from infra.net.synthetic import tessellate

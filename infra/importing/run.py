@@ -30,6 +30,7 @@ from infra.holidays import working_calendar
 from infra.importing.history import History, HistoryRow, Reject
 from infra.importing.host import ReplayHost
 from infra.keystore import KeyStore
+from infra.net.coverage import coverage
 from infra.net.shenzhen import shenzhen
 from infra.projecting import cut_of, fold, positions
 from infra.rebuilding import are_current, ends_of, rebuild
@@ -148,7 +149,7 @@ class _Importer:
             commands += [PublishCalendar(calendar=calendar_of(zone)), PublishEdition(edition=seed_edition())]
             net = net or shenzhen()
         if net is not None and net.version != directory.net.version:
-            commands += publication(net)
+            commands += publication(net, coverage=coverage(net))
         self._host.ask(asks_of(commands, self._log.now))
         self._host.settle()
 

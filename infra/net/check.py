@@ -9,8 +9,8 @@ import shapely
 from shapely import Polygon
 
 from domain.message import Value
-from domain.net import CodeScheme, Net, Org, Ring, Unit, UnitKind
-from infra.net.coverage import DistrictCoverage, coverage
+from domain.net import CodeScheme, DistrictCoverage, Net, Org, Ring, Unit, UnitKind
+from infra.net.coverage import coverage
 
 
 class NetReport(Value):

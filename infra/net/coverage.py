@@ -5,51 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import cos, radians
-from typing import Literal
 
 import shapely
 from shapely import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from domain.atlas import METRES_PER_DEGREE
-from domain.message import Role, Value
-from domain.net import Compound, Grid, Level, Net, Org, Ring, UnitKind, Worker
+from domain.message import Role
+from domain.net import Compound, DistrictCoverage, Grid, Level, Net, Org, Ring, Share, UnitKind, Worker
 
 WORKERS = frozenset({Role.GRID_WORKER, Role.PART_TIME_WORKER})
 NO_DISTRICT = ""
 """The code of what stands in no district."""
-
-
-class Share(Value):
-    """So many of so many; of areas, in whole square metres."""
-
-    part: int
-    whole: int
-
-    @property
-    def percent(self) -> float | None:
-        """Of the whole; None where there is nothing to cover."""
-        return 100 * self.part / self.whole if self.whole else None
-
-
-class DistrictCoverage(Value):
-    """覆盖率 — of one district."""
-
-    code: str
-    name_zh: str
-    name_en: str
-    grids_on_duty: Share
-    """有网格员 — grids whose owner is one of the net's grid workers, part-time ones included, with rights in the grid."""
-    compounds_with_branch: Share
-    """支部建在小区上."""
-    compounds_with_panel: Share
-    """1 + 3 + N — compounds with a panel on which every seat is filled."""
-    area_covered: Share
-    """What grids cover of the district, whosever they are."""
-    area_of: Literal["outline", "enclosed"]
-    """What counts as the district: its outline, or, where the net has none, what its grids enclose: then only holes lack."""
-    area_claimed_twice: Share
-    """What more than one of the district's grids claim, of what they cover."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +35,7 @@ def coverage(net: Net) -> tuple[DistrictCoverage, ...]:
         outline.unit: shapely.union_all([_polygon(rings) for rings in outline.polygons]) for outline in net.outlines
     }
     shapes = {code: [_polygon(grid.rings) for grid in each.grids] for code, each in members.items()}
-    covered = {code: shapely.union_all(each) for code, each in shapes.items()}
+    covered = {code: _union(each) for code, each in shapes.items()}
     everything = shapely.union_all(list(covered.values()))
     rows = []
     for code in sorted(members):
@@ -129,7 +96,14 @@ def _square_metres(part: float, of: BaseGeometry) -> Share:
 
 def _polygon(rings: tuple[Ring, ...]) -> BaseGeometry:
     """The area of rings, also of ones that cross themselves."""
-    return Polygon(rings[0], rings[1:]).buffer(0)
+    polygon = Polygon(rings[0], rings[1:])
+    return polygon if polygon.is_valid else polygon.buffer(0)
+
+
+def _union(shapes: list[BaseGeometry]) -> BaseGeometry:
+    """What is covered; ten times as fast where neighbours meet exactly."""
+    whole = shapely.coverage_is_valid(shapes) if shapes else False
+    return shapely.coverage_union_all(shapes) if whole else shapely.union_all(shapes)
 
 
 def _enclosed(covered: BaseGeometry) -> BaseGeometry:

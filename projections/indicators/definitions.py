@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, or_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
+from projections.coverage import coverage_table
 from projections.facts import DIMENSIONS, escalation_table, fact_table, miss_table, rating_table, report_table
 from projections.indicators.facts_as_of import Columns, Source, both, by_then, elapsed, lasted, later, not_by_then
-from projections.indicators.kinds import Kind, Part, Points, Share, Spread, Tally
+from projections.indicators.kinds import Kind, Part, Points, Proportion, Share, Spread, Tally
 from projections.indicators.question import BUCKETS, WORKER, Question
 from projections.points import ledger_table
 
@@ -37,9 +38,10 @@ class Indicator:
     def dimensions(self) -> tuple[str, ...]:
         """What it can be broken down by: workers where all its facts are somebody's work, time where all have one."""
         sources = self.kind.sources
+        places = tuple(name for name in DIMENSIONS if all(source.knows(name) for source in sources))
         worker = (WORKER,) if all(source.worker for source in sources) else ()
         buckets = BUCKETS if all(source.time for source in sources) else ()
-        return (*DIMENSIONS, *worker, *buckets)
+        return (*places, *worker, *buckets)
 
 
 LEVELS = ("community", "street", "district", "city")
@@ -90,6 +92,29 @@ _OVERDUE = Source(fact_table, None, _overdue, worker="handler")
 
 def _of_due(source: Source, above: str, closed: Any) -> Share:
     return Share({"should_have_closed": Part(source), above: Part(source, closed)}, (above,), ("should_have_closed",))
+
+
+def _latest(columns: Columns, asked: Question) -> ColumnElement[bool]:
+    """Of the net that was current at the instant of knowledge."""
+    activated = coverage_table.c.activated_at
+    current = select(func.max(activated)).where(activated <= asked.as_of).scalar_subquery()
+    latest: ColumnElement[bool] = columns.activated_at == current
+    return latest
+
+
+_COVERED = Source(coverage_table, None, _latest)
+
+
+def _coverage(which: str, name_zh: str, name_en: str, column: str, zh: str, en: str) -> Indicator:
+    return Indicator(
+        "coverage",
+        which,
+        f"覆盖率: {name_zh}",
+        f"Coverage: {name_en}",
+        f"{zh}, 截至时启用的网格",
+        f"{en}, of the net that was current at the instant of knowledge",
+        Proportion(_COVERED, f"{column}_part", f"{column}_whole"),
+    )
 
 
 INDICATORS = (
@@ -250,6 +275,38 @@ INDICATORS = (
                 "clawed_back": lambda columns: case((columns.points < 0, -columns.points), else_=0),
             },
         ),
+    ),
+    _coverage(
+        "grids",
+        "网格员",
+        "grid workers",
+        "grids_on_duty",
+        "有在岗网格员的网格 / 网格",
+        "grids with an on-duty owner / grids",
+    ),
+    _coverage(
+        "branches",
+        "党支部",
+        "branches",
+        "compounds_with_branch",
+        "建有党支部的小区 / 小区",
+        "compounds with a branch / compounds",
+    ),
+    _coverage(
+        "panels",
+        "1+3+N",
+        "panels",
+        "compounds_with_panel",
+        "1+3+N 齐全的小区 / 小区",
+        "compounds with a complete 1+3+N panel / compounds",
+    ),
+    _coverage(
+        "area",
+        "面积",
+        "area",
+        "area_covered",
+        "网格覆盖的面积 / 区面积",
+        "area that grids cover / area of the district",
     ),
 )
 """In the order in which they are shown. The first version of a name is the one meant where none is said."""

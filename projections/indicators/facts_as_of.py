@@ -56,6 +56,10 @@ class Source(NamedTuple):
     where: Where | None = None
     worker: str | None = None
 
+    def knows(self, dimension: str) -> bool:
+        """Whether its rows can be asked by a dimension; entries of ledgers have their case's."""
+        return dimension in self.table.c or self.table is ledger_table
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -1,10 +1,10 @@
-"""The four kinds of indicator: a share, counts by a column, a spread of durations, a balance of points."""
+"""The kinds of indicator: a share, counts by a column, a spread of durations, a proportion of sums, a balance of points."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement
@@ -138,6 +138,31 @@ class Spread:
     def value(self, measures: Measures) -> float | int | None:
         """The leading measure."""
         return measures[self.leading]
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """One column's sum in percent of another's."""
+
+    source: Source
+    part: str
+    whole: str
+    unit: Unit = "percent"
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The one."""
+        return (self.source,)
+
+    def measure(self, facts: Facts) -> dict[Key, Measures]:
+        """Both sums."""
+        wanted = {"part": lambda columns: columns[self.part], "whole": lambda columns: columns[self.whole]}
+        return {key: dict(sums) for key, sums in facts.sums(self.source, wanted).items()}
+
+    def value(self, measures: Measures) -> float | None:
+        """In percent, to two decimals, and 100 only where nothing lacks."""
+        part, whole = measures["part"] or 0, measures["whole"] or 0
+        return floor(10_000 * part / whole) / 100 if whole else None
 
 
 @dataclass(frozen=True, slots=True)

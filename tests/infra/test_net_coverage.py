@@ -8,8 +8,22 @@ from typing import Any
 import pytest
 
 from domain.message import Role
-from domain.net import Compound, CompoundKind, Grid, Level, Net, Outline, Ring, Seat, Unit, UnitKind, Worker
-from infra.net.coverage import NO_DISTRICT, DistrictCoverage, Share, coverage
+from domain.net import (
+    Compound,
+    CompoundKind,
+    DistrictCoverage,
+    Grid,
+    Level,
+    Net,
+    Outline,
+    Ring,
+    Seat,
+    Share,
+    Unit,
+    UnitKind,
+    Worker,
+)
+from infra.net.coverage import NO_DISTRICT, coverage
 
 DISTRICT, OTHER, COMMUNITY = "440305000000", "440306000000", "440305001001"
 ALL_SEATS = tuple(Seat)

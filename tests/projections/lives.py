@@ -14,7 +14,7 @@ from domain.message import Envelope, Event
 from domain.net import Level
 from domain.report import ReportSubmitted
 from domain.routing import Route, Rung
-from projections import facts, points
+from projections import coverage, facts, points
 from projections.indicators.answer import Answer, answer
 from projections.indicators.definitions import indicator
 from projections.indicators.period import period_of
@@ -37,6 +37,7 @@ class Lives:
     def go_on(self, happenings: Iterable[Happening]) -> None:
         """Fold what happened, in the order of time."""
         batch = [self._envelope(*happening) for happening in sorted(happenings, key=lambda each: each[0])]
+        coverage.apply(self.connection, batch)
         facts.apply(self.connection, batch)
         points.apply(self.connection, batch)
 

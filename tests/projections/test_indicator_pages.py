@@ -18,8 +18,9 @@ from sqlalchemy import Connection
 
 from domain.case import events as e
 from domain.case.events import ReportOnCase, Stage
+from domain.directory import NetActivated
 from domain.message import Event, Role
-from domain.net import Level
+from domain.net import CodeScheme, DistrictCoverage, Level, Share
 from domain.rider import PointsAwarded, PointsClawedBack
 from domain.routing import Rung
 from infra.cli.chart import shown_value
@@ -180,7 +181,33 @@ def published_row(row: Row) -> Iterator[Happening]:
             yield start + timedelta(days=21), case, closing(on_time=number < count["closed on time"])
 
 
-TELL = {"case": case_row, "report": report_row, "entry": entry_row, "published": published_row}
+def net_row(row: Row) -> Iterator[Happening]:
+    """What a net covers of a district, said when it became current."""
+
+    def share(column: str) -> Share:
+        part, whole = (int(number.replace(",", "")) for number in row[column].split(" of "))
+        return Share(part=part, whole=whole)
+
+    covered = DistrictCoverage(
+        code=row["district"],
+        name_zh=row["district"],
+        name_en=row["district"],
+        grids_on_duty=share("grids on duty"),
+        compounds_with_branch=share("with branch"),
+        compounds_with_panel=share("with panel"),
+        area_covered=share("m² covered"),
+        area_of="outline",
+        area_claimed_twice=Share(part=0, whole=1),
+    )
+    names = {"synthetic": True, "name_zh": "网", "name_en": "net", "scheme": CodeScheme()}
+    yield (
+        local(row["activated"]),
+        f"net:{row['net']}",
+        NetActivated(net=row["net"], units=1, grids=1, coverage=(covered,), **names),
+    )
+
+
+TELL = {"net": net_row, "case": case_row, "report": report_row, "entry": entry_row, "published": published_row}
 
 # -- the pages ---------------------------------------------------------------------------------------------------------
 
