@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from domain.message import Envelope, UndecodableMessage, decode_bytes
+from domain.message import Envelope, UndecodableMessage
 from projections.outcomes import OutcomeRow
 from projections.projector import Move, Position, apply_batch, position
 from streams.commit import CommitHead, events_of
@@ -151,7 +151,7 @@ def cut_of(log: Reading, places: Places, now: datetime) -> Cut:
 def _facts(record: Record) -> list[Envelope]:
     """A report, dated by the log. What cannot be read has gone to the dead letters by the router's hand."""
     try:
-        return [replace(decode_bytes(record.value), time=record.time)]
+        return [replace(record.message, time=record.time)]
     except UndecodableMessage:
         return []
 

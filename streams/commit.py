@@ -123,6 +123,8 @@ def events_of(record: Record) -> tuple[Envelope, ...]:
 
     An unknown type raises it too: readers are upgraded first. Only a refusal bears no hash.
     """
+    if record.messages:
+        return record.messages
     events, stream = [], record.key
     try:
         for raw, document in split_batch(record.value):
@@ -135,6 +137,13 @@ def events_of(record: Record) -> tuple[Envelope, ...]:
     return tuple(events)
 
 
-def commit_record(topic: Topic, partition: int, key: str, head: CommitHead, events: Iterable[bytes]) -> NewRecord:
-    """The record of a commit whose events are already encoded."""
-    return NewRecord(topic, partition, key, b"[" + b",".join(events) + b"]", head.headers())
+def commit_record(
+    topic: Topic,
+    partition: int,
+    key: str,
+    head: CommitHead,
+    encoded: Iterable[bytes],
+    events: tuple[Envelope, ...] = (),
+) -> NewRecord:
+    """The record of a commit whose ``events`` are already ``encoded``; a refusal has no event, but is encoded too."""
+    return NewRecord(topic, partition, key, b"[" + b",".join(encoded) + b"]", head.headers(), events)

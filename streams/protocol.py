@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from domain.directory import Directory
-from domain.message import CommandRefused, Envelope, decode_bytes
+from domain.message import CommandRefused, Envelope
 from streams.commit import CommitHead, Kind, Outcome, commit_record, events_of
 from streams.filter import FAULTS, CommitFilter, Finding, Verdict
 from streams.processor import Answer, Keyed, Processor, check_chain, fold, step
@@ -133,16 +133,16 @@ class PartitionOwner(Generic[K]):
             )
         return place
 
-    def answer(self, record: Record, directory: Directory, command: Envelope | None = None) -> Commitment:
+    def answer(self, record: Record, directory: Directory) -> Commitment:
         """Step 3: decide the next command and move on. The commit must be written, or this owner dropped.
 
-        Whoever has just encoded ``command`` into the record spares its decoding. Raises `StepFailed` with the state unchanged.
+        Raises `StepFailed` with the state unchanged.
         """
         state = self.state
         if record.offset != state.filter.expected:
             raise CommandLogMismatch(f"handed command {record.offset}, but {state.filter.expected} is the next one")
         at = max(record.time, state.effective_at)
-        command, error = self._read(record) if command is None else (command, "")
+        command, error = self._read(record)
         answer = self._decide(record, command, at, directory) if command else Answer(Outcome.POISON)
         head = CommitHead(
             owner=self.owner,
@@ -161,7 +161,7 @@ class PartitionOwner(Generic[K]):
         self.touched.add(record.key)
         state.filter.expected += 1
         state.last_command, state.effective_at = head.command_id, at
-        commit = commit_record(self.processor.events, self.partition, record.key, head, answer.encoded)
+        commit = commit_record(self.processor.events, self.partition, record.key, head, answer.encoded, answer.events)
         letter = dead_letter(record, error) if command is None else None
         return Commitment(commit, letter, record, head, answer.events)
 
@@ -187,7 +187,7 @@ class PartitionOwner(Generic[K]):
         if partition_of(record.key, self.partitions) != record.partition:
             return None, f"key {record.key!r} does not belong in partition {record.partition}"
         try:
-            command = decode_bytes(record.value)
+            command = record.message
         except ValueError as error:
             return None, str(error)[:MAX_ERROR_CHARACTERS]
         if command.id != record.headers.get("id"):

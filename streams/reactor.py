@@ -28,6 +28,7 @@ class Ask:
             key=self.key,
             value=self.command.encode(),
             headers={"id": self.command.id, "correlation-id": self.command.correlationid},
+            messages=(self.command,),
         )
 
 

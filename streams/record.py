@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from zlib import crc32
 
+from domain.message import Envelope, decode_bytes
+
 
 class Topic(StrEnum):
     """Every topic of the log. Only a breaking schema makes a new version of one."""
@@ -40,6 +42,8 @@ class NewRecord:
     key: str
     value: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    messages: tuple[Envelope, ...] = field(default=(), compare=False, repr=False)
+    """What ``value`` is the encoding of, for who has it still in memory; it is no part of the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,10 @@ class Record:
     key: str
     value: bytes
     headers: Mapping[str, str]
+    messages: tuple[Envelope, ...] = field(default=(), compare=False, repr=False)
+    """What ``value`` decodes to, where this process wrote it a moment ago; else empty, and to be decoded."""
+
+    @property
+    def message(self) -> Envelope:
+        """The one message of a report or a command; raises `UndecodableMessage`."""
+        return self.messages[0] if self.messages else decode_bytes(self.value)

@@ -26,6 +26,8 @@ class BulkLog:
             self._undo = undo.pop_all()
         self.partitions = self.reader.partitions
         self._now = self.reader.last_micros()
+        self.now = instant_of(self._now)
+        """Where the clock stands."""
         self._waiting: list[Row] = []
         self._ends = {
             (topic, number): self.reader.end(topic, number)
@@ -34,18 +36,14 @@ class BulkLog:
         }
 
     @property
-    def now(self) -> datetime:
-        """Where the clock stands."""
-        return instant_of(self._now)
-
-    @property
     def waiting(self) -> int:
         """Records that are not on the disk yet."""
         return len(self._waiting)
 
     def step_to(self, instant: datetime) -> None:
         """Move the clock forward; backward it does not go."""
-        self._now = max(self._now, microseconds(instant))
+        if instant > self.now:
+            self._now, self.now = microseconds(instant), instant
 
     def partitions_of(self, topic: Topic) -> int:
         """How many partitions a topic has."""
@@ -60,9 +58,9 @@ class BulkLog:
         where = (new.topic, new.partition)
         offset = self._ends[where]
         self._ends[where] = offset + 1
-        headers = json.dumps(dict(new.headers), ensure_ascii=False)
+        headers = JSON.encode(dict(new.headers))
         self._waiting.append((*where, offset, self._now, new.key, new.value, headers))
-        return Record(*where, offset, self.now, new.key, new.value, new.headers)
+        return Record(*where, offset, self.now, new.key, new.value, new.headers, new.messages)
 
     def flush(self, positions: Iterable[Position]) -> None:
         """Write what waits and where everybody stands, as one. Raises `sqlite3.Error`: nothing was written."""

@@ -32,7 +32,7 @@ MAX_WAITING_UNITS = 10_000
 """Appends that may wait for the writer; more are told that the log is not available."""
 MAX_GROUP_RECORDS = 1_000
 """Records of one transaction."""
-TAIL_RECORDS = 1_000
+TAIL_RECORDS = 500
 """Newest records of each partition that are kept in memory: who follows the log reads no file."""
 BUSY_TIMEOUT_SECONDS = 1.0
 """How long a write waits for somebody else's lock on the file."""
@@ -385,10 +385,9 @@ class EmbeddedLog:
         self._any_news.set()
         for unit, placed in zip(units, places, strict=True):
             for new, place in zip(unit.records, placed, strict=True):
-                tail = self._tails.setdefault((place.topic, place.partition), deque(maxlen=TAIL_RECORDS))
-                tail.append(
-                    Record(place.topic, place.partition, place.offset, place.time, new.key, new.value, new.headers)
-                )
+                where = (place.topic, place.partition)
+                tail = self._tails.setdefault(where, deque(maxlen=TAIL_RECORDS))
+                tail.append(Record(*where, place.offset, place.time, new.key, new.value, new.headers, new.messages))
             if not unit.done.done():
                 unit.done.set_result(placed)
 

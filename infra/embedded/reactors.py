@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from domain.directory import Directory
-from domain.message import Envelope, UndecodableMessage, decode_bytes
+from domain.message import Envelope, UndecodableMessage
 from infra.embedded.log import EmbeddedLog, Position
 from streams.commit import events_of
 from streams.filter import FAULTS, CommitFilter, Finding, Verdict
@@ -76,7 +76,7 @@ class ReactorTask:
 
     def _react_to_fact(self, record: Record) -> Iterable[NewRecord]:
         try:
-            return list(self._asks((decode_bytes(record.value),), record))
+            return list(self._asks((record.message,), record))
         except (UndecodableMessage, LookupError) as error:
             return (dead_letter(record, str(error)),)
 

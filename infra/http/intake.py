@@ -204,7 +204,7 @@ class Intake:
         )
         partition = partition_of(cell, node.partitions)
         headers = {"id": uuid, "correlation-id": uuid}
-        record = NewRecord(Topic.REPORT_EVENTS, partition, cell, envelope.encode(), headers)
+        record = NewRecord(Topic.REPORT_EVENTS, partition, cell, envelope.encode(), headers, (envelope,))
         (place,) = await node.append([record])
         return Taken(submitted.report, uuid, place.time, place.topic, place.partition, place.offset)
 

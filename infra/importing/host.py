@@ -12,22 +12,23 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from domain.case.commands import MissDeadline
+from domain.case.clocks import next_instant
 from domain.case.events import Stage
-from domain.case.state import Cell
+from domain.case.state import Case, Cell
 from domain.directory import KEY, Directory, Documents
+from domain.ids import cell_of
 from domain.message import Envelope
 from infra.embedded.bulk import BulkLog
 from infra.embedded.log import Position
 from infra.embedded.reactors import memo_of
 from infra.embedded.snapshots import Snapshots
-from streams.case import CaseProcessor
+from streams.case import CaseProcessor, proposals
 from streams.directory import DirectoryProcessor
 from streams.filter import CommitFilter
 from streams.processor import Processor
 from streams.protocol import PartitionOwner
 from streams.reactor import Ask
-from streams.record import NewRecord, Record, Topic
+from streams.record import NewRecord, Record, Topic, partition_of
 from streams.rewarder import Rewarder
 from streams.rider import RiderProcessor
 from streams.router import Router
@@ -36,29 +37,48 @@ from streams.timer import Timer
 FLUSH_RECORDS = 20_000
 """Records of one transaction; an interruption loses no more than these."""
 READ_BATCH = 1000
+NOTICES = frozenset({Stage.NOTICE})
 
 
 class WithoutNotices(CaseProcessor):
-    """The case processor, whose timer does not propose the daily notices at the top of the ladder."""
+    """The case processor, whose timer does not propose the daily notices at the top of the ladder.
+
+    It remembers when each case has something due: of the thousands of cases that a history leaves in a cell, most have nothing.
+    """
+
+    def __init__(self) -> None:
+        self._agendas: dict[str, dict[str, datetime]] = {}
+        """Of each cell the cases that have something to come, and when."""
+
+    def evolve(self, state: Cell, event: Envelope) -> None:
+        """Fold one event, and note when its case is due next."""
+        super().evolve(state, event)
+        _note(self._agenda(state), event.subject, state.cases.get(event.subject))
 
     def next_instant(self, state: Cell) -> datetime | None:
         """The earliest open deadline, but for notices, or end of a window in the cell."""
-        instants = [
-            deadline.due
-            for case in state.cases.values()
-            for deadline in case.deadlines
-            if deadline.stage != Stage.NOTICE
-        ]
-        instants += [case.window_ends for case in state.cases.values() if case.window_ends is not None]
-        return min(instants, default=None)
+        return min(self._agenda(state).values(), default=None)
 
     def due(self, state: Cell, now: datetime) -> list[Envelope]:
         """What is due, but for notices."""
-        return [command for command in super().due(state, now) if not _is_notice(command)]
+        due = sorted(case for case, instant in self._agenda(state).items() if instant <= now)
+        return [command for case in due for command in proposals(state.cases[case], now, but=NOTICES)]
+
+    def _agenda(self, state: Cell) -> dict[str, datetime]:
+        agenda = self._agendas.get(state.cell)
+        if agenda is None:
+            agenda = self._agendas[state.cell] = {}
+            for case in state.cases.values():
+                _note(agenda, case.id, case)
+        return agenda
 
 
-def _is_notice(command: Envelope) -> bool:
-    return isinstance(command.data, MissDeadline) and command.data.stage is Stage.NOTICE
+def _note(agenda: dict[str, datetime], case_id: str, case: Case | None) -> None:
+    instant = next_instant([case], but=NOTICES) if case else None
+    if instant is None:
+        agenda.pop(case_id, None)
+    else:
+        agenda[case_id] = instant
 
 
 class UnfinishedLog(RuntimeError):
@@ -77,7 +97,7 @@ class ReplayHost:
         self.log, self._snapshots, self._watch = log, snapshots, watch
         self.directory: Directory = Documents().view()
         self._router, self._rewarder = Router(), Rewarder()
-        self._queue: deque[tuple[Record, Envelope]] = deque()
+        self._queue: deque[Record] = deque()
         cases = CaseProcessor() if notices else WithoutNotices()
         self._check_reactors()
         processors: tuple[Processor[Any], ...] = (DirectoryProcessor(), cases, RiderProcessor())
@@ -118,31 +138,36 @@ class ReplayHost:
             if owner.processor.commands is Topic.CASE_COMMANDS:
                 yield from (keyed.state for keyed in owner.state.keys.values())
 
+    def find_case(self, case_id: str) -> Case | None:
+        """A case that is not archived."""
+        cell = cell_of(case_id)
+        owner = self._owners[Topic.CASE_COMMANDS, partition_of(cell, self.log.partitions)]
+        keyed = owner.state.keys.get(cell)
+        return keyed.state.cases.get(case_id) if keyed else None
+
     # -- what happens ------------------------------------------------------------
 
-    def report(self, new: NewRecord, said: Envelope) -> None:
+    def report(self, new: NewRecord) -> None:
         """A report comes in from outside, now."""
-        self._queue.append((self.log.append(new), said))
+        self._queue.append(self.log.append(new))
 
     def ask(self, asks: Iterable[Ask]) -> None:
         """Somebody asks for something, now."""
         for each in asks:
-            self._queue.append((self.log.append(each.record(self.log.partitions_of(each.topic))), each.command))
+            self._queue.append(self.log.append(each.record(self.log.partitions_of(each.topic))))
 
     def settle(self) -> None:
         """Answer and react until nothing is left to do."""
         while self._queue:
-            record, message = self._queue.popleft()
+            record = self._queue.popleft()
             if record.topic is Topic.REPORT_EVENTS:
-                self.ask(self._router.react(message, record.time, self.directory))
+                self.ask(self._router.react(record.message, record.time, self.directory))
             else:
-                self._answer(record, message)
-        if self.log.waiting >= FLUSH_RECORDS:
-            self.flush()
+                self._answer(record)
 
-    def _answer(self, record: Record, command: Envelope) -> None:
+    def _answer(self, record: Record) -> None:
         owner = self._owners[record.topic, record.partition]
-        commitment = owner.answer(record, self.directory, command)
+        commitment = owner.answer(record, self.directory)
         committed = self.log.append(commitment.commit)
         owner.state.next_record = committed.offset + 1
         self._timers[record.topic, record.partition].touch(record.key, owner.next_instant(record.key))
@@ -167,6 +192,7 @@ class ReplayHost:
             self.log.step_to(due)
             self._fire()
             self.settle()
+            self.flush_if_full()
         self.log.step_to(instant)
 
     def _next_due(self) -> datetime | None:
@@ -180,8 +206,13 @@ class ReplayHost:
 
     # -- the disk ----------------------------------------------------------------
 
+    def flush_if_full(self) -> None:
+        """Write where much waits; only when nothing is left to do, for an interruption goes on from here."""
+        if self.log.waiting >= FLUSH_RECORDS:
+            self.flush()
+
     def flush(self) -> None:
-        """Write everything that has happened; only when nothing is left to do."""
+        """Write everything that has happened."""
         self.log.flush(self._positions())
 
     def save(self) -> None:

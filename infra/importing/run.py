@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -46,6 +46,7 @@ SOURCE = "/beeline/import"
 BEFORE_FIRST = timedelta(seconds=1)
 """The directory is published so long before the first row."""
 PROGRESS_EVERY = 100
+CLOSED_TOO_EARLY = "办结时间早于日志末尾, 案件仍未结 · closed before the end of the log, in which the case is still open"
 CLOSING_NOTE = "导入: 该上报已办结 · import: this report was closed"
 
 Progress = Callable[[str, int, int], None]
@@ -123,22 +124,23 @@ class _Importer:
         self.closings = list(self._closings_to_come(row for row in history.rows if row.uuid in known))
         heapify(self.closings)
 
-    def _closings_to_come(self, rows: Iterator[HistoryRow]) -> Iterator[tuple[datetime, int, HistoryRow]]:
+    def _closings_to_come(self, rows: Iterable[HistoryRow]) -> Iterator[tuple[datetime, int, HistoryRow]]:
         """Of rows that were imported before: they are closed when the log comes to that time, if it has not yet."""
-        open_cases: set[str] = set()
-        for cell in self._host.cells():
-            for case in cell.cases.values():
-                self._case_of |= {uuid_of(report.report): case.id for report in case.reports}
-                if case.status in OPEN and case.reports:
-                    open_cases.add(uuid_of(case.reports[0].report))
+        cases = {
+            uuid_of(report.report): case
+            for cell in self._host.cells()
+            for case in cell.cases.values()
+            for report in case.reports
+        }
+        self._case_of = {uuid: case.id for uuid, case in cases.items()}
         for row in rows:
-            if row.closed_at is None or row.uuid not in self._case_of:
+            case = cases.get(row.uuid)
+            if row.closed_at is None or case is None or _closing_id(row) in case.answered:
                 continue
-            if self._end is None or row.closed_at > self._end:
+            if self._end is None or row.closed_at >= self._end:
                 yield row.closed_at, row.line, row
-            elif row.uuid in open_cases:
-                why = "办结时间早于日志末尾, 案件仍未结 · closed before the end of the log, in which the case is still open"
-                self.result.refused.append(Reject(row.line, why, row.closed_at.isoformat(), "closed"))
+            elif case.status in OPEN and uuid_of(case.reports[0].report) == row.uuid:
+                self.result.refused.append(Reject(row.line, CLOSED_TOO_EARLY, row.closed_at.isoformat(), "closed"))
 
     def publish(self, net: Net | None, zone: str) -> None:
         """A net, a catalogue and a calendar, where there are none."""
@@ -158,6 +160,7 @@ class _Importer:
         of_all = len(self.new) + len(self.closings) + sum(row.closed_at is not None for row in self.new)
         for done, act in enumerate(self._acts(), start=1):
             act()
+            self._host.flush_if_full()
             if done % PROGRESS_EVERY == 0 or done == of_all:
                 progress("回放 · replaying", done, of_all)
         self._host.flush()
@@ -185,14 +188,19 @@ class _Importer:
         return act
 
     def _closing(self, row: HistoryRow) -> Callable[[], None]:
+        """Nothing where the case has been archived meanwhile: it was another row's, and that one has been closed."""
+
         def act() -> None:
-            if row.closed_at is None or (case := self._case_of.get(row.uuid)) is None:
+            if row.closed_at is None:
                 return
             self._host.step_to(row.closed_at)
-            identity = derived_id("import", row.uuid, "closing")
+            case = self._host.find_case(self._case_of[row.uuid])
+            if case is None:
+                return
+            identity = _closing_id(row)
             note = seal(self._keys, CLOSING_NOTE, person=IMPORTER, subject=identity, name="text")
-            closing = RecordClosing(actor=self._actor(), case_id=case, report=_full_id(row), note=note)
-            self._ask(identity, case, closing, row.closed_at)
+            closing = RecordClosing(actor=self._actor(), case_id=case.id, report=_full_id(row), note=note)
+            self._ask(identity, case.id, closing, row.closed_at)
             self._host.settle()
 
         return act
@@ -217,7 +225,7 @@ class _Importer:
         partition = partition_of(cell_of(full), self._log.partitions)
         headers = {"id": row.uuid, "correlation-id": row.uuid}
         self._host.report(
-            NewRecord(Topic.REPORT_EVENTS, partition, cell_of(full), envelope.encode(), headers), envelope
+            NewRecord(Topic.REPORT_EVENTS, partition, cell_of(full), envelope.encode(), headers, (envelope,))
         )
 
     def _admit(self, report: str, row: HistoryRow) -> None:
@@ -266,6 +274,10 @@ def calendar_of(zone: str) -> WorkingCalendar:
     """The working calendar of a time zone: China's has holidays; elsewhere weekdays count, and deadlines are marked so."""
     chinese = working_calendar()
     return chinese if zone == chinese.zone else WorkingCalendar(version=f"weekdays-{zone}", zone=zone, last_year=1)
+
+
+def _closing_id(row: HistoryRow) -> str:
+    return derived_id("import", row.uuid, "closing")
 
 
 def _full_id(row: HistoryRow) -> str:
