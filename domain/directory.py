@@ -7,7 +7,7 @@ day begins. Everyone who uses the directory folds it to its end first and follow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
@@ -164,6 +164,7 @@ class Directory:
 
     @property
     def net_version(self) -> str:
+        """The net that routes are found in."""
         return self.net.version
 
     @cached_property
@@ -324,7 +325,7 @@ def _activate_scheduled(documents: Documents, ask: ActivateScheduledNet, at: dat
     coming = documents.coming.get(ask.valid_from)
     if coming is None or coming.version != ask.net or coming.at > at:
         return NOTHING
-    activated = NetActivated.model_validate(_about(coming.net) | {"net": coming.version, "coverage": coming.coverage})
+    activated = NetActivated.model_validate(about(coming.net) | {"net": coming.version, "coverage": coming.coverage})
     return (Fact(f"net:{coming.version}", activated),)
 
 
@@ -345,8 +346,8 @@ def _assemble(event: WholeNet, parts: Mapping[int, NetPartPublished]) -> Net:
     return Net.model_validate({**named, **_columns(parts[number] for number in sorted(parts))})
 
 
-def _about(net: Net) -> dict[str, object]:
-    """What is said of a whole net."""
+def about(net: Net) -> dict[str, object]:
+    """What is said of a whole net, by whoever publishes it and by what follows."""
     return {
         "net": net.version,
         "synthetic": net.synthetic,
@@ -361,48 +362,3 @@ def _about(net: Net) -> dict[str, object]:
 def _columns(parts: Iterable[PublishNetPart | NetPartPublished]) -> dict[str, tuple[Value, ...]]:
     parts = list(parts)
     return {column: tuple(each for part in parts for each in getattr(part, column)) for column in COLUMNS}
-
-
-GRID_BYTES = 512
-"""About what a square grid with its unit and its worker takes in the log."""
-ITEM_BYTES, POINT_BYTES = 160, 24
-"""About what an item without its outline takes, and a point of an outline."""
-
-
-def publication(
-    net: Net,
-    grids_per_part: int = 500,
-    *,
-    valid_from: date | None = None,
-    coverage: tuple[DistrictCoverage, ...] = (),
-) -> list[DirectoryCommand]:
-    """The commands that publish and activate a net; a part is as large as so many square grids, well under a log's largest
-    record, unless a single outline is larger."""
-    parts = list(_parts(net, grids_per_part * GRID_BYTES))
-    rest = {"parts": len(parts), "valid_from": valid_from, "coverage": coverage}
-    activate = ActivateNet.model_validate(_about(net) | rest)
-    numbered = ({"net": net.version, "part": number, **part} for number, part in enumerate(parts))
-    return [*map(PublishNetPart.model_validate, numbered), activate]
-
-
-def _parts(net: Net, limit_bytes: int) -> Iterator[dict[str, list[Value]]]:
-    part, size = dict[str, list[Value]](), 0
-    for column in COLUMNS:
-        for item in getattr(net, column):
-            wanted = ITEM_BYTES + POINT_BYTES * _points(item)
-            if part and size + wanted > limit_bytes:
-                yield part
-                part, size = {}, 0
-            part.setdefault(column, []).append(item)
-            size += wanted
-    yield part
-
-
-def _points(item: Unit | Grid | Compound | Worker | Outline) -> int:
-    match item:
-        case Grid(rings=rings) | Compound(rings=rings):
-            return sum(map(len, rings))
-        case Outline(polygons=polygons):
-            return sum(len(ring) for rings in polygons for ring in rings)
-        case _:
-            return 0

@@ -1,5 +1,7 @@
 """审计 — the invariants of the product, proven from the log: the same list for the simulation, the tests and production.
 
+From the log alone:
+
 1. Every accepted report is in exactly one case, or held, declined or withdrawn.
 2. Every open case is owned by one unit; every missed deadline is recorded once, and escalates or is noticed once.
 4. Every entry has its cause in a case, once and in its amount; the first reporter earns the main reward; what is forfeited is
@@ -7,7 +9,8 @@
 5. Nobody handles or inspects their own report, or inspects what they handled.
 7. Every stream's hash chain is unbroken.
 
-(3, read models equal a fold of the log, is `differing`'s to say; 6, past indicators do not change, needs stored statements.)
+That read models equal a fold of the log (3) is `differing`'s to say; that past numbers do not change (6) is
+`infra.statements.changed`'s.
 """
 
 from __future__ import annotations

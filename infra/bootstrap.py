@@ -13,15 +13,10 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
-from domain.directory import (
-    KEY,
-    DirectoryCommand,
-    PublishCalendar,
-    PublishEdition,
-    publication,
-)
+from domain.directory import KEY, DirectoryCommand, PublishCalendar, PublishEdition
 from domain.message import Envelope, derived_id
 from domain.net import Net
+from domain.publication import publication
 from infra.database import ReadModels, Reads
 from infra.embedded.host import Host
 from infra.embedded.log import EmbeddedLog

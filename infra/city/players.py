@@ -224,7 +224,7 @@ class Players:
     def _reopened(self, case: str, standing: Standing, event: Envelope) -> None:
         self._dispatched(case, standing, event)
 
-    # -- helpers -------------------------------------------------------------
+    # -- who, when, and what is left to chance ---------------------------------
 
     def _random(self, thing: str, about: str) -> Random:
         return Random(f"{self._seed}|{thing}|{about}")

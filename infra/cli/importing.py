@@ -16,7 +16,7 @@ from rich.progress import TaskID
 from rich.table import Table
 
 from domain.crs import Crs
-from infra.cli.options import DataFolder, fail, progress_bar
+from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
 from infra.importing.categories import write_template
 from infra.importing.columns import Column
 from infra.importing.edition import edition_in
@@ -28,7 +28,6 @@ from infra.importing.rejects import write_rejects
 from infra.importing.run import HistoryBeforeLog, ImportResult, replay_history
 from infra.net.files import read_net
 
-DEFAULT_DATA = Path("data/beeline")
 COLUMNS, FORMATS, CATEGORIES = "列 · Columns", "格式 · Formats", "类别 · Categories"
 notes = Console(stderr=True)
 

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from infra.cli.chart import plot as draw
 from infra.cli.chart import shown_value
-from infra.cli.options import DataFolder, fail
+from infra.cli.options import DEFAULT_DATA, DataFolder, fail
 from infra.database import ReadModels
 from infra.embedded.clock import instant_of
 from infra.embedded.log import LogReader
@@ -28,8 +28,6 @@ from infra.statements import Statements
 from projections.directory import zone_of
 from projections.indicators.period import EXAMPLES
 from projections.indicators.question import BREAKDOWNS
-
-DEFAULT_DATA = Path("data/beeline")
 
 
 class Format(StrEnum):

@@ -20,7 +20,7 @@ from domain.ids import cell_of
 from domain.message import Envelope, UndecodableMessage, decode_bytes
 from infra import auditing
 from infra.bootstrap import Settings, running
-from infra.cli.options import DataFolder, fail
+from infra.cli.options import DEFAULT_DATA, DataFolder, fail
 from infra.database import ReadModels
 from infra.embedded.lock import LogInUse
 from infra.embedded.log import LogReader
@@ -30,7 +30,6 @@ from streams.commit import CorruptCommit, events_of
 from streams.filter import CommitFilter, Verdict
 from streams.record import Record, Topic, partition_of
 
-DEFAULT_DATA = Path("data/beeline")
 TOPICS = (Topic.REPORT_EVENTS, Topic.CASE_EVENTS, Topic.RIDER_EVENTS)
 BATCH = 500
 FOLLOW_SECONDS = 0.3
@@ -159,7 +158,9 @@ def _show(found: CaseView, entries: list[TimelineEntry]) -> None:
 
 def audit(
     data: DataFolder = DEFAULT_DATA,
-    deep: Annotated[bool, typer.Option("--deep", help="Also fold the read models anew and compare.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also make the read models and the stored statements anew, and compare.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the processors to pass the cut.")] = 60.0,
 ) -> None:

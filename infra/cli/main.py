@@ -19,7 +19,7 @@ from infra.cli.importing import import_history
 from infra.cli.indicators import indicator
 from infra.cli.log import audit, case_file, events
 from infra.cli.net import net
-from infra.cli.options import DataFolder, Sentences, fail
+from infra.cli.options import DEFAULT_DATA, DataFolder, Sentences, fail
 from infra.cli.readmodels import digest, rebuild
 from infra.demo.run import DemoOptions, run_demo
 from infra.identity import Identity
@@ -59,12 +59,10 @@ def _logging(
 
 @app.command()
 def serve(
-    data: DataFolder = Path("data/beeline"),
+    data: DataFolder = DEFAULT_DATA,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8040,
-    net_file: Annotated[
-        Path | None, typer.Option("--net", help="Make this net current (see `beeline net tessellate`).")
-    ] = None,
+    net_file: Annotated[Path | None, typer.Option("--net", help="Make this net current (see `beeline net`).")] = None,
     net_from: Annotated[
         datetime | None,
         typer.Option(
@@ -96,10 +94,11 @@ def serve(
 async def _serve(settings: Settings, host: str, port: int) -> None:
     async with running(settings) as beeline, listening(beeline.app, host, port) as server:
         mark = "合成 · synthetic" if beeline.host.directory.net.synthetic else beeline.host.directory.net.name_zh
-        notes.print(f"蜂线 Beeline  http://{host}:{port}  数据 data {settings.data}  网格 net {mark}", highlight=False)
-        notes.print(
-            f"接口 API http://{host}:{port}/docs   令牌 token: beeline token --help   Ctrl-C 结束 ends", highlight=False
-        )
+        for line in (
+            f"蜂线 Beeline  http://{host}:{port}  数据 data {settings.data}  网格 net {mark}",
+            f"接口 API http://{host}:{port}/docs   令牌 token: beeline token --help   Ctrl-C 结束 ends",
+        ):
+            notes.print(line, highlight=False, soft_wrap=True)
         await server
 
 
@@ -150,7 +149,7 @@ def token(
     role: Annotated[list[Role], typer.Option(help="A role; repeat it for several.")],
     unit: Annotated[list[str] | None, typer.Option(help="A unit in whose subtree the roles hold; repeatable.")] = None,
     sub: Annotated[str, typer.Option(help="The person: one id with all their roles.")] = "",
-    data: DataFolder = Path("data/beeline"),
+    data: DataFolder = DEFAULT_DATA,
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 365, help="How long it is valid.")] = 12.0,
 ) -> None:
     """令牌 · Print a bearer token, signed with the key in the data folder."""

@@ -13,14 +13,13 @@ from typing import Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from domain.directory import Directory
 from domain.net import Net, Share
 from infra.bootstrap import Settings, running
 from infra.cli.net_load import diff_nets, load_net
-from infra.cli.options import DataFolder, fail
+from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
 from infra.embedded.lock import LogInUse
 from infra.net.check import NetReport, check
 from infra.net.files import read_net, write_geojson, write_net
@@ -86,7 +85,7 @@ def tessellate_boundary(
     except ValueError as error:
         fail(f"{boundary} 不是 JSON · is not JSON: {error}")
     try:
-        with _bar() as bar:
+        with progress_bar(notes) as bar:
             task = bar.add_task("切分 · cutting", total=None)
             made = tessellate(
                 document,
@@ -103,15 +102,16 @@ def _written(made: Net, out: Path) -> None:
     write_net(made, out)
     notes.print(
         f"{out}: {len(made.grids):,} 个网格 grids (合成 synthetic), {len(made.units):,} 个单位 units, "
-        f"{len(made.compounds):,} 个小区 compounds"
+        f"{len(made.compounds):,} 个小区 compounds",
+        soft_wrap=True,
     )
-    notes.print(f"下一步 · next: beeline net check {out}  |  beeline serve --net {out}")
+    notes.print(f"下一步 · next: beeline net check {out}  |  beeline serve --net {out}", soft_wrap=True)
 
 
 @net.command("activate")
 def activate_net(
     file: Annotated[Path, typer.Argument(help="A net file.")],
-    data: DataFolder = Path("data/beeline"),
+    data: DataFolder = DEFAULT_DATA,
     valid_from: Annotated[
         datetime | None,
         typer.Option(
@@ -158,7 +158,7 @@ def check_net(
 
 
 def _built_in(city: BuiltIn, cell_metres: float) -> Net:
-    with _bar() as bar:
+    with progress_bar(notes) as bar:
         task = bar.add_task(city.value, total=None)
         try:
             return shenzhen(
@@ -166,11 +166,6 @@ def _built_in(city: BuiltIn, cell_metres: float) -> Net:
             )
         except BoundaryError as error:
             fail(str(error))
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=notes, transient=True)
 
 
 def _show(report: NetReport) -> None:

@@ -15,8 +15,9 @@ from rich.table import Table
 
 from domain.crs import Crs
 from domain.net import Net
-from infra.cli.options import DataFolder, fail, progress_bar
-from infra.net.diff import CaseMoves, Change, Changes, NetDiff, case_moves, compare, directory_of
+from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
+from infra.embedded.directory import directory_of
+from infra.net.diff import CaseMoves, Change, Changes, NetDiff, case_moves, compare
 from infra.net.fault_map import SUFFIXES, write_report
 from infra.net.faults import TITLES, Fault, FaultKind
 from infra.net.features import Asked, LoadError
@@ -30,7 +31,6 @@ SHOWN = 20
 FIRST = 5
 """Changes of a kind."""
 NONE, SHENZHEN, CURRENT = "none", "shenzhen", "current"
-DEFAULT_DATA = Path("data/beeline")
 notes = Console(stderr=True)
 
 

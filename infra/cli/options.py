@@ -22,7 +22,7 @@ from infra.serve import PortInUse
 DataFolder = Annotated[
     Path, typer.Option("--data", envvar="BEELINE_DATA", help="Folder of the log, the read models and the keys.")
 ]
-
+DEFAULT_DATA = Path("data/beeline")
 
 KNOWN = (
     DemoError,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from infra.cli.options import DataFolder, fail, progress_bar
+from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
 from infra.database import ReadModels
 from infra.embedded.log import LogReader
 from infra.rebuilding import RebuildRunning
 from infra.rebuilding import rebuild as rebuild_models
 from projections.projector import digest as digest_of
 
-DEFAULT_DATA = Path("data/beeline")
 notes = Console(stderr=True)
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from domain.message import Role
+from infra.audit import AuditResult
+from infra.demo.client import Phones
 from infra.identity import Identity
 from projections.summary import Summary
-
-if TYPE_CHECKING:
-    from infra.audit import AuditResult
-    from infra.demo.run import Day, DemoOptions
 
 ROWS = (
     ("上报 reports", "reports"),
@@ -29,7 +27,7 @@ ROWS = (
 )
 
 
-def show_day(console: Console, totals: Summary, found: AuditResult, played: Day) -> None:
+def show_day(console: Console, totals: Summary, found: AuditResult, phones: Phones) -> None:
     """The day as a table."""
     table = Table(title="这一天 · the day (合成 · synthetic)", show_header=False)
     table.add_column(justify="left")
@@ -38,8 +36,8 @@ def show_day(console: Console, totals: Summary, found: AuditResult, played: Day)
         table.add_row(name, f"{getattr(totals, field):,}")
     table.add_row("超时 missed", _counted(totals.missed))
     table.add_row("升级 escalated", _counted(totals.escalated))
-    table.add_row("HTTP 请求 requests", f"{played.phones.requests:,}")
-    table.add_row("被拒 refused", _counted(dict(played.phones.refusals)))
+    table.add_row("HTTP 请求 requests", f"{phones.requests:,}")
+    table.add_row("被拒 refused", _counted(dict(phones.refusals)))
     table.add_row("审计 audit", "[green]ok[/green]" if found.ok else f"[red]{len(found.findings)} findings[/red]")
     console.print(table)
 
@@ -48,17 +46,17 @@ def _counted(counts: dict[str, int]) -> str:
     return "  ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "0"
 
 
-def what_next(console: Console, identity: Identity, options: DemoOptions) -> None:
+def what_next(console: Console, identity: Identity, port: int, data: Path) -> None:
     """How to look around."""
     token = identity.issue("d-440300000000", [Role.DISPATCHER, Role.SUPERVISOR], ["440300000000"])
-    base = f"http://127.0.0.1:{options.port}"
+    base = f"http://127.0.0.1:{port}"
     console.print("\n仍在服务, Ctrl-C 结束 · still serving; Ctrl-C ends it. 试试 · try:", style="bold")
     console.print(f"  TOKEN={token}", soft_wrap=True, highlight=False)
-    console.print(
-        f'  curl -H "Authorization: Bearer $TOKEN" "{base}/v1/units/440300000000/queue?subtree=true&limit=3"',
-        soft_wrap=True,
-        highlight=False,
-    )
-    console.print(f"  .venv/bin/beeline events --data {options.data} --limit 5", highlight=False)
-    console.print(f"  .venv/bin/beeline audit --data {options.data}", highlight=False)
-    console.print(f"  {base}/docs", highlight=False)
+    for line in (
+        f'curl -H "Authorization: Bearer $TOKEN" "{base}/v1/units/440300000000/queue?subtree=true&limit=3"',
+        f".venv/bin/beeline events --data {data} --limit 5",
+        f".venv/bin/beeline indicator on_time_rate --by district --data {data}",
+        f".venv/bin/beeline audit --data {data}",
+        f"{base}/docs",
+    ):
+        console.print(f"  {line}", soft_wrap=True, highlight=False)

@@ -14,7 +14,7 @@ from shapely import Polygon
 
 from domain.directory import Directory
 from domain.net import LADDER, Level
-from infra.demo.tally import Sample, Tally
+from infra.demo.tally import LEVEL_NAMES, Sample, Tally
 
 WIDTH, HEIGHT = 1280, 860
 INK, FAINT, PAPER = "#22303c", "#d9dfe4", "#fffdf7"
@@ -24,13 +24,6 @@ LEVEL_COLOURS = {
     Level.STREET: "#f78154",
     Level.DISTRICT: "#d1495b",
     Level.CITY: "#6b2d5c",
-}
-LEVEL_NAMES = {
-    Level.GRID: "网格 grid",
-    Level.COMMUNITY: "社区 community",
-    Level.STREET: "街道 street",
-    Level.DISTRICT: "区 district",
-    Level.CITY: "市 city",
 }
 STAGE_NAMES = {"dispatch": "派遣 dispatch", "accept": "签收 accept", "handle": "处置 handle", "inspect": "核查 inspect"}
 
@@ -77,12 +70,10 @@ def write_plot(path: Path, tally: Tally, directory: Directory, zone: ZoneInfo) -
     path.write_text("\n".join(parts), encoding="utf-8")
 
 
-def _text(
-    x: float, y: float, text: str, size: int, *, weight: str = "normal", anchor: str = "start", fill: str = INK
-) -> str:
+def _text(x: float, y: float, text: str, size: int, *, weight: str = "normal", anchor: str = "start") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" font-weight="{weight}" '
-        f'text-anchor="{anchor}" fill="{fill}">{escape(text)}</text>'
+        f'text-anchor="{anchor}" fill="{INK}">{escape(text)}</text>'
     )
 
 

@@ -159,7 +159,7 @@ async def run_demo(options: DemoOptions) -> int:
         if not options.stop_after_day:
             beeline.host.log.clock.run()
             beeline.host.start_timer()
-            what_next(notes, beeline.identity, options)
+            what_next(notes, beeline.identity, options.port, options.data)
             await server
         return code
 
@@ -171,7 +171,7 @@ async def _end_of_day(beeline: Beeline, played: Day, options: DemoOptions, notes
     found = await asyncio.to_thread(audit, options.data)
     plot = options.data / "day.svg"
     write_plot(plot, played.tally, beeline.host.directory, played.zone)
-    show_day(notes, totals, found, played)
+    show_day(notes, totals, found, played.phones)
     notes.print(f"图 · plot of the day: {plot.resolve()}")
     for fault in played.phones.faults:
         notes.print(f"[red]✗[/red] {fault}", markup=True)

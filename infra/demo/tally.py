@@ -12,6 +12,14 @@ from domain.net import Level, Org
 from domain.rider import PointsAwarded, PointsClawedBack
 from domain.routing import UNMAPPED
 
+LEVEL_NAMES = {
+    Level.GRID: "网格 grid",
+    Level.COMMUNITY: "社区 community",
+    Level.STREET: "街道 street",
+    Level.DISTRICT: "区 district",
+    Level.CITY: "市 city",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -17,15 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.net import LADDER, Level, Net
-from infra.demo.tally import Tally
-
-LEVEL_NAMES = {
-    Level.GRID: "网格 grid",
-    Level.COMMUNITY: "社区 community",
-    Level.STREET: "街道 street",
-    Level.DISTRICT: "区 district",
-    Level.CITY: "市 city",
-}
+from infra.demo.tally import LEVEL_NAMES, Tally
 
 
 class View:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Response
 
+from domain.calendar import WorkingCalendar
 from infra.database import Reads
 from infra.http import commands, indicators, queries, reports
 from infra.http.edge import Edge, Node, TheEdge, keep_trace
@@ -40,7 +41,7 @@ async def readyz(edge: TheEdge, response: Response) -> dict[str, Any]:
     return {
         "status": "waiting" if problems else "ok",
         "problems": problems,
-        "warnings": warnings(edge.node),
+        "warnings": warnings(edge.node.directory.calendar, edge.node.now()),
         "time": edge.node.now(),
         "lag_records": edge.node.lag_records(),
         "directory": edge.node.directory.version,
@@ -48,12 +49,14 @@ async def readyz(edge: TheEdge, response: Response) -> dict[str, Any]:
     }
 
 
-def warnings(node: Node) -> list[str]:
+def warnings(calendar: WorkingCalendar, now: datetime) -> list[str]:
     """What does not stop anything yet, but will be wrong soon."""
-    last_year = node.directory.calendar.last_year
-    if (node.now() + HOLIDAY_TABLE_NOTICE).year <= last_year:
+    if (now + HOLIDAY_TABLE_NOTICE).year <= calendar.last_year:
         return []
-    return [f"节假日表止于 {last_year} 年 · the holiday table ends with {last_year}; beyond it weekdays count"]
+    if not calendar.holidays:
+        return ["没有节假日表 · there is no holiday table; weekdays count"]
+    last = calendar.last_year
+    return [f"节假日表止于 {last} 年 · the holiday table ends with {last}; beyond it weekdays count"]
 
 
 @health.get("/.well-known/jwks.json")

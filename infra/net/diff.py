@@ -9,19 +9,13 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from domain.case.state import OPEN
-from domain.directory import Directory, Documents, evolve
+from domain.directory import Directory
 from domain.message import Value
 from domain.net import Level, Net
 from domain.place import Place
 from domain.routing import Route, route
 from infra.database import ReadModels
-from infra.embedded.log import LogReader
 from projections.cases import case_table
-from streams.commit import events_of
-from streams.filter import CommitFilter, Verdict
-from streams.record import Topic
-
-BATCH = 500
 
 
 class Change(Value):
@@ -151,26 +145,6 @@ def _changes(old: Mapping[str, _Thing], new: Mapping[str, _Thing]) -> Changes:
 
 def _change(code: str, thing: _Thing, before: str = "", after: str = "") -> Change:
     return Change(code=code, name_zh=thing.name_zh, name_en=thing.name_en, before=before, after=after)
-
-
-def directory_of(data: Path) -> Directory | None:
-    """What is current in a data folder, from its log; None where there is no log, or no net is current in it."""
-    try:
-        reader = LogReader(data)
-    except FileNotFoundError:
-        return None
-    documents, commits, offset = Documents(), CommitFilter(), 0
-    try:
-        while records := reader.read(Topic.DIRECTORY_EVENTS, 0, offset, BATCH):
-            for record in records:
-                if commits.admit(record)[0] is Verdict.APPLIED:
-                    for event in events_of(record):
-                        evolve(documents, event)
-            offset = records[-1].offset + 1
-    finally:
-        reader.close()
-    directory = documents.view()
-    return directory if directory.is_ready else None
 
 
 def case_moves(data: Path, directory: Directory, before: Net, after: Net) -> CaseMoves:

@@ -15,9 +15,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.catalogue import Edition
-from domain.directory import KEY, Directory, DirectoryCommand, Documents, PublishCalendar, PublishEdition, publication
+from domain.directory import KEY, Directory, DirectoryCommand, Documents, PublishCalendar, PublishEdition
 from domain.message import Envelope, derived_id
 from domain.net import Net
+from domain.publication import publication
 from infra.audit import Audit, AuditFinding, differing
 from infra.city.plan import plan
 from infra.city.players import Players

@@ -24,10 +24,10 @@ from domain.directory import (
     NetScheduled,
     PublishCalendar,
     PublishNetPart,
-    publication,
 )
 from domain.message import Actor, Envelope, Role, decode_bytes
 from domain.net import Net, Outline
+from domain.publication import publication
 from streams.directory import DirectoryProcessor
 from streams.processor import Keyed, StreamHead, fold, step
 from tests.domain.smallville import NET

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from domain.calendar import WorkingCalendar
 from domain.message import Role
 from domain.net import Level
+from infra.http.app import warnings
 from tests.http.city import NET, City
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -230,6 +233,23 @@ async def test_a_node_says_that_it_lives_and_that_it_is_ready(city: City) -> Non
     ready = await city.get("/readyz")
     assert (ready.status, ready.body["status"], ready.body["problems"]) == (200, "ok", [])
     assert ready.body["net"]["synthetic"] is True
+
+
+@pytest.mark.parametrize(
+    ("holidays", "last_year", "now", "word"),
+    [
+        ({date(2026, 1, 1)}, 2026, datetime(2026, 10, 31, tzinfo=UTC), ""),
+        ({date(2026, 1, 1)}, 2026, datetime(2026, 11, 30, tzinfo=UTC), "ends with 2026"),
+        (set(), 1, datetime(2016, 4, 6, tzinfo=UTC), "there is no holiday table"),
+    ],
+)
+async def test_readiness_warns_of_the_end_of_the_holiday_table(
+    holidays: set[date], last_year: int, now: datetime, word: str
+) -> None:
+    calendar = WorkingCalendar(version="test", holidays=frozenset(holidays), last_year=last_year)
+    said = warnings(calendar, now)
+    assert len(said) == bool(word)
+    assert word in "".join(said)
 
 
 async def test_the_description_is_openapi_3_1_and_names_every_route_and_problem(city: City) -> None:

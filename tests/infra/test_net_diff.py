@@ -22,7 +22,8 @@ from domain.report import ReportSubmitted
 from infra.bootstrap import Settings, running
 from infra.cli.main import app
 from infra.database import open_engine
-from infra.net.diff import compare, directory_of, moves_of
+from infra.embedded.directory import directory_of
+from infra.net.diff import compare, moves_of
 from infra.net.files import write_net
 from infra.net.synthetic import tessellate
 from infra.uuid7 import uuid7_at
