@@ -9,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 ARGS ?=
-UNIT_TESTS := tests/domain tests/streams tests/projections tests/simulation
+UNIT_TESTS := tests/domain tests/streams tests/projections tests/simulation tests/test_architecture.py tests/test_docs.py
 
 .PHONY: demo test check bench docs clean
 

@@ -1,0 +1,44 @@
+"""The limit of the edge: a FastAPI route that verifies the same tokens with the same code, and does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from domain.message import Actor
+from infra.identity import Identity
+from infra.serve import listening
+
+_bearer = HTTPBearer()
+
+
+def create(data: Path) -> FastAPI:
+    """The application; tokens are those of the server over ``data``."""
+    app, identity = FastAPI(), Identity(data)
+
+    async def actor_of(credentials: Annotated[HTTPAuthorizationCredentials, Depends(_bearer)]) -> Actor:
+        return identity.verify(credentials.credentials)
+
+    @app.get("/")
+    async def ready() -> None:
+        """It serves."""
+
+    @app.post("/v1/reports", status_code=202, dependencies=[Depends(actor_of)])
+    async def nothing() -> None:
+        """Takes anything, and does nothing with it."""
+
+    return app
+
+
+async def _serve(data: Path, port: int) -> None:
+    async with listening(create(data), "127.0.0.1", port) as server:
+        await server
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(Path(sys.argv[1]), int(sys.argv[3])))
