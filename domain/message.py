@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from json.encoder import encode_basestring as quoted
 from typing import Any, ClassVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -24,6 +26,9 @@ BEELINE_NAMESPACE = UUID("6f1c1f6e-2d0b-5a57-9a3e-0b1be71ee001")
 GENESIS = "0" * 64
 """``previoushash`` of a stream's first event."""
 
+INSTANTS_REMEMBERED_MAX = 1024
+"""The same instant is written several times in a command, its commit and its events."""
+
 _REGISTRY: dict[str, type[Message]] = {}
 _HASH_MEMBER = ',"hash":"'
 _HASH_TAIL = re.compile(rb',"hash":"([0-9a-f]{64})"\}$')
@@ -32,12 +37,17 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 def derived_id(*parts: object) -> str:
     """The id that follows from ``parts``: the same parts, the same id, on every host and in every run."""
-    return str(uuid5(BEELINE_NAMESPACE, "|".join(map(str, parts))))
+    name = "|".join(map(str, parts)).encode()
+    octets = bytearray(hashlib.sha1(BEELINE_NAMESPACE.bytes + name, usedforsecurity=False).digest()[:16])
+    octets[6], octets[8] = octets[6] & 0x0F | 0x50, octets[8] & 0x3F | 0x80  # as `uuid.uuid5`, in a third of the time
+    text = octets.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+@lru_cache(maxsize=INSTANTS_REMEMBERED_MAX)
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the one way in which an instant is written."""
-    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return f"{instant.astimezone(UTC).isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 class Role(StrEnum):
@@ -153,27 +163,22 @@ class Envelope:
 
     @property
     def type(self) -> str:
+        """The wire type of the data."""
         return self.data.wire_type
 
     def encode(self) -> bytes:
         """The stored bytes; with a ``sequence`` the event is sealed: ``previoushash`` and ``hash`` come last."""
-        head: dict[str, Any] = {
-            "specversion": "1.0",
-            "id": self.id,
-            "type": self.type,
-            "source": self.source,
-            "subject": self.subject,
-            "time": instant_text(self.time),
-            "datacontenttype": "application/json",
-            "correlationid": self.correlationid,
-        }
+        text = (
+            f'{{"specversion":"1.0","id":{quoted(self.id)},"type":"{self.type}","source":{quoted(self.source)},'
+            f'"subject":{quoted(self.subject)},"time":"{instant_text(self.time)}","datacontenttype":"application/json",'
+            f'"correlationid":{quoted(self.correlationid)}'
+        )
         if self.causationid:
-            head["causationid"] = self.causationid
+            text += f',"causationid":{quoted(self.causationid)}'
         if self.traceparent:
-            head["traceparent"] = self.traceparent
+            text += f',"traceparent":{quoted(self.traceparent)}'
         if self.sequence:
-            head["sequence"] = self.sequence
-        text = json.dumps(head, ensure_ascii=False, separators=(",", ":"))[:-1]
+            text += f',"sequence":{self.sequence}'
         text += ',"data":' + self.data.model_dump_json(exclude_none=True)
         if not self.sequence:
             return (text + "}").encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 
@@ -47,6 +48,18 @@ class KeyStore:
                     self._write("INSERT INTO person_key VALUES (?, ?)", person, known)
                     self._known[person] = known
         return known
+
+    def ensure_all(self, persons: Iterable[str]) -> None:
+        """A key for everybody who has none, in one write to the disk. Raises `KeysUnavailable`."""
+        with self._lock:
+            new = {person: secrets.token_bytes(KEY_BYTES) for person in persons if person not in self._known}
+            try:
+                with self._connection:
+                    self._connection.execute("BEGIN")
+                    self._connection.executemany("INSERT INTO person_key VALUES (?, ?)", new.items())
+            except sqlite3.Error as error:
+                raise KeysUnavailable(str(error)) from error
+            self._known |= new
 
     def destroy(self, person: str) -> bool:
         """删除个人信息 — erase the person everywhere; whether there was something to erase. Raises `KeysUnavailable`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Set
 from datetime import datetime
 
 from domain.case import clocks
 from domain.case import events as e
 from domain.case.commands import ArchiveCase, MissDeadline, OnCase
 from domain.case.decide import decide
+from domain.case.events import Stage
 from domain.case.state import Case, Cell, evolve
 from domain.decision import Decision
 from domain.directory import Directory
@@ -54,20 +56,17 @@ class CaseProcessor:
         return clocks.next_instant(state.cases.values())
 
     def due(self, state: Cell, now: datetime) -> list[Envelope]:
-        """`MissDeadline` for every deadline that has passed, `ArchiveCase` after the last window."""
-        return [
-            *(
-                _ask(case, MissDeadline(case_id=case.id, stage=deadline.stage, number=deadline.number), deadline.due)
-                for case in state.cases.values()
-                for deadline in case.deadlines
-                if deadline.due <= now
-            ),
-            *(
-                _ask(case, ArchiveCase(case_id=case.id), case.window_ends)
-                for case in state.cases.values()
-                if case.window_ends is not None and case.window_ends <= now
-            ),
-        ]
+        """What is due in the cell."""
+        return [command for case in state.cases.values() for command in proposals(case, now)]
+
+
+def proposals(case: Case, now: datetime, *, but: Set[Stage] = frozenset()) -> Iterator[Envelope]:
+    """`MissDeadline` for every deadline that has passed, ``but`` some stages, and `ArchiveCase` after the last window."""
+    for deadline in case.deadlines:
+        if deadline.due <= now and deadline.stage not in but:
+            yield _ask(case, MissDeadline(case_id=case.id, stage=deadline.stage, number=deadline.number), deadline.due)
+    if case.window_ends is not None and case.window_ends <= now:
+        yield _ask(case, ArchiveCase(case_id=case.id), case.window_ends)
 
 
 def _ask(case: Case, data: OnCase, due: datetime) -> Envelope:

@@ -7,7 +7,7 @@ burst after a downtime.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Set
 from datetime import datetime, timedelta
 
 from domain.calendar import Due, WorkingCalendar
@@ -126,8 +126,8 @@ def _notice(case: Case, over: Deadline, at: datetime) -> e.NoticeIssued:
     return e.NoticeIssued(unit=case.owner.unit, number=over.number, deadlines=(*rest, *following))
 
 
-def next_instant(cases: Iterable[Case]) -> datetime | None:
-    """The earliest instant at which the timer has something to propose for one of ``cases``."""
-    instants = [deadline.due for case in cases for deadline in case.deadlines]
+def next_instant(cases: Collection[Case], *, but: Set[Stage] = frozenset()) -> datetime | None:
+    """The earliest instant at which the timer has something to propose for one of ``cases``, ``but`` some stages."""
+    instants = [deadline.due for case in cases for deadline in case.deadlines if deadline.stage not in but]
     instants += [case.window_ends for case in cases if case.window_ends is not None]
     return min(instants, default=None)

@@ -69,9 +69,10 @@ def duplicate_of(cell: Cell, filing: Candidate) -> Case | None:
     window = timedelta(hours=filing.terms.duplicate_window_hours)
     near = [
         (metres, case)
-        for case in cell.open_cases()
-        if case.id != filing.detached_from
-        and case.terms.code == filing.terms.code
+        for case in cell.cases.values()
+        if case.terms.code == filing.terms.code  # first, because it rules out most of a crowded cell
+        and case.status in OPEN
+        and case.id != filing.detached_from
         and case.place is not None
         and abs(filing.report.received_at - case.received_at) <= window
         and (metres := distance_metres(case.place, filing.place)) <= filing.terms.duplicate_radius_metres

@@ -152,8 +152,7 @@ def evolve(cell: Cell, event: Envelope) -> None:
     elif isinstance(data, e.ReportDeclined):
         cell.held.pop(event.subject, None)
     elif (case := cell.cases.get(event.subject)) is not None:
-        changed = evolve_case(case, data, event.time)
-        cell.cases[event.subject] = replace(changed, answered=case.answered | {event.causationid})
+        cell.cases[event.subject] = evolve_case(case, data, event.time, event.causationid)
         if isinstance(data, e.ReportAttached):
             cell.held.pop(data.report.report, None)
     elif isinstance(data, e.ReportWithdrawn):
@@ -197,12 +196,16 @@ def _filed(subject: str, data: e.CaseFiled, command: str) -> Case:
     )
 
 
-def evolve_case(case: Case, data: Message, at: datetime) -> Case:
-    """The case after one event of its stream."""
+def evolve_case(case: Case, data: Message, at: datetime, command: str = "") -> Case:
+    """The case after one event of its stream, which came of ``command``; of none where somebody looks ahead."""
     deadlines: tuple[e.Deadline, ...] | None = getattr(data, "deadlines", None)
-    if deadlines is not None:
-        count = max([case.deadline_count, *(deadline.number for deadline in deadlines)])
-        case = replace(case, deadlines=deadlines, deadline_count=count)
+    answered = case.answered | {command} if command else case.answered
+    count = case.deadline_count
+    if deadlines is None:
+        deadlines = case.deadlines
+    else:
+        count = max([count, *(deadline.number for deadline in deadlines)])
+    case = replace(case, answered=answered, deadlines=deadlines, deadline_count=count)
     match data:
         case e.ReportAttached():
             return replace(case, reports=(*case.reports, data.report))

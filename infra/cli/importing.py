@@ -119,6 +119,9 @@ def import_history(
             _import(file, data, options, net, where, notices=notices, as_json=as_json)
     except (UnusableHistory, HistoryBeforeLog, UnfinishedLog) as error:
         fail(str(error))
+    except KeyboardInterrupt:
+        notes.print("已中断 · interrupted: the same command goes on where this one stopped", soft_wrap=True)
+        raise
 
 
 def _write_template(file: Path, options: ImportOptions, out: Path, data: Path) -> None:
@@ -129,7 +132,7 @@ def _write_template(file: Path, options: ImportOptions, out: Path, data: Path) -
     codes = write_template(out, found, edition_in(data))
     notes.print(f"{out}: {len(found)} 种类别 categories", soft_wrap=True)
     notes.print(f"在 code 列填入 {codes} 中的编码 · fill in the column code with codes from {codes}", soft_wrap=True)
-    notes.print(f"下一步 · next: beeline import {file} --map {out}", soft_wrap=True)
+    notes.print(f"下一步 · next: the same command with --map {out} in place of --map-template", soft_wrap=True)
 
 
 def _import(

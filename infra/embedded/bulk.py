@@ -11,9 +11,12 @@ from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 
-from infra.embedded.clock import instant_of, microseconds, wall_micros
-from infra.embedded.log import REMEMBER_CLOCK, Position, Row, open_to_write, write
+from infra.embedded.clock import EPOCH, microseconds, wall_micros
+from infra.embedded.log import REMEMBER_CLOCK, LogReader, Position, Row, open_to_write, write
 from streams.record import UNPARTITIONED, NewRecord, Record, Topic
+
+INPUTS = (Topic.REPORT_EVENTS, Topic.CASE_COMMANDS, Topic.RIDER_COMMANDS, Topic.DIRECTORY_COMMANDS)
+"""What the processors answer to."""
 
 
 class BulkLog:
@@ -25,9 +28,11 @@ class BulkLog:
             _, self._writer, self.reader = open_to_write(folder, None, undo)
             self._undo = undo.pop_all()
         self.partitions = self.reader.partitions
-        self._now = self.reader.last_micros()
-        self.now = instant_of(self._now)
+        self.end_at_opening = _last_input(self.reader)
+        """When the last thing had happened in it; None in an empty log."""
+        self.now = self.end_at_opening or EPOCH
         """Where the clock stands."""
+        self._now = microseconds(self.now)
         self._waiting: list[Row] = []
         self._ends = {
             (topic, number): self.reader.end(topic, number)
@@ -58,7 +63,7 @@ class BulkLog:
         where = (new.topic, new.partition)
         offset = self._ends[where]
         self._ends[where] = offset + 1
-        headers = JSON.encode(dict(new.headers))
+        headers = json.dumps(dict(new.headers), ensure_ascii=False)
         self._waiting.append((*where, offset, self._now, new.key, new.value, headers))
         return Record(*where, offset, self.now, new.key, new.value, new.headers, new.messages)
 
@@ -79,3 +84,14 @@ class BulkLog:
         """Close without writing: whoever wants what waits flushes before."""
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._undo.close()
+
+
+def _last_input(reader: LogReader) -> datetime | None:
+    """When the last thing happened in the log: not when somebody last opened it."""
+    last = [
+        records[0].time
+        for topic in INPUTS
+        for number in range(reader.partitions_of(topic))
+        if (records := reader.read(topic, number, reader.end(topic, number) - 1, 1))
+    ]
+    return max(last, default=None)

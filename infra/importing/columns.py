@@ -32,6 +32,8 @@ NAMES = {
     Column.REPORTER: "上报人 · reporter",
     Column.CLOSED: "办结时间 · closing time",
 }
+OPTIONS = {Column.CATEGORY: "--category, or --category-value CODE for all rows"}
+"""What may be said of a missing column, where that is more than its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +107,13 @@ EXPORTS = (
         month_first=False,
     ),
     Export(
-        "time, lon, lat, … · 上报时间, 经度, 纬度, …",
+        "time, lon, lat, … · 上报时间, 经度, 纬度, … · 工单编号, 受理时间, …",
         {
-            Column.ID: ("id", "编号"),
-            Column.TIME: ("time", "上报时间"),
+            Column.ID: ("id", "编号", "工单编号"),
+            Column.TIME: ("time", "上报时间", "受理时间"),
             Column.CLOSED: ("closed", "办结时间", "结案时间"),
-            Column.CATEGORY: ("category", "类别"),
-            Column.DESCRIPTION: ("description", "描述", "问题描述"),
+            Column.CATEGORY: ("category", "类别", "诉求类别"),
+            Column.DESCRIPTION: ("description", "描述", "问题描述", "诉求内容"),
             Column.REPORTER: ("reporter", "上报人"),
             Column.LON: ("lon", "经度"),
             Column.LAT: ("lat", "纬度"),
@@ -146,7 +148,7 @@ def find_columns(header: Sequence[str], named: Mapping[Column, str], needed: Col
         if known:
             at.setdefault(column, known[0])
     if missing := [column for column in Column if column in needed and column not in at]:
-        wanted = "; ".join(f"{NAMES[column]} → --{column.value}" for column in missing)
+        wanted = "; ".join(f"{NAMES[column]} → {OPTIONS.get(column, f'--{column.value}')}" for column in missing)
         raise UnusableHistory(f"没有找到列 · columns that are not found, name them: {wanted}. {_columns_of(header)}")
     return Found(header, at, export)
 

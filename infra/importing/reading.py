@@ -102,6 +102,8 @@ def _of_table(table: Table, found: Found, options: ImportOptions) -> Iterator[st
         yield f"编码 · encoding: {table.encoding} (--encoding)"
     if options.delimiter is None and table.delimiter != ",":
         yield f"分隔符 · delimiter: {table.delimiter!r} (--delimiter)"
+    if Column.CLOSED not in found.at:
+        yield "没有办结时间列, 案件都未结 · no column of closing times: every case stays open (--closed)"
     if options.crs is None:
         yield "坐标系 · coordinates: WGS-84 (--crs)"
 

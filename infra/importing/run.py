@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heapify, heappop, heappush
@@ -13,10 +13,11 @@ from domain.calendar import WorkingCalendar
 from domain.case import events as e
 from domain.case.commands import AdmitReport, RecordClosing
 from domain.case.state import OPEN
-from domain.directory import DirectoryCommand, PublishCalendar, PublishEdition, publication
+from domain.directory import DirectoryCommand, PublishCalendar, PublishEdition
 from domain.ids import NOWHERE, cell_at, cell_of, report_id, uuid_of
 from domain.message import Actor, Envelope, Role, derived_id
 from domain.net import Net
+from domain.publication import publication
 from domain.report import ReportSubmitted
 from domain.rider import PointsAwarded, PointsClawedBack
 from domain.routing import route
@@ -46,7 +47,9 @@ SOURCE = "/beeline/import"
 BEFORE_FIRST = timedelta(seconds=1)
 """The directory is published so long before the first row."""
 PROGRESS_EVERY = 100
-CLOSED_TOO_EARLY = "办结时间早于日志末尾, 案件仍未结 · closed before the end of the log, in which the case is still open"
+CLOSED_TOO_EARLY = (
+    "办结时间早于日志末尾, 案件仍未结 · closed before the end of the log, in which the case is still open"
+)
 CLOSING_NOTE = "导入: 该上报已办结 · import: this report was closed"
 
 Progress = Callable[[str, int, int], None]
@@ -115,7 +118,7 @@ class _Importer:
         self._log, self._keys = log, keys
         self._case_of: dict[str, str] = {}
         self._held: list[str] = []
-        known, self._end = _known_reports(log.reader), _last_input(log.reader)
+        known, self._end = _known_reports(log.reader), log.end_at_opening
         self.new = [row for row in history.rows if row.uuid not in known]
         self.result.known = len(history.rows) - len(self.new)
         if self.new and self._end is not None and self.new[0].opened_at < self._end:
@@ -157,6 +160,7 @@ class _Importer:
 
     def run(self, progress: Progress) -> None:
         """Everything in order of time; at one instant what ends goes before what begins."""
+        self._keys.ensure_all({row.reporter or IMPORTER for row in self.new if row.description} | {IMPORTER})
         of_all = len(self.new) + len(self.closings) + sum(row.closed_at is not None for row in self.new)
         for done, act in enumerate(self._acts(), start=1):
             act()
@@ -293,25 +297,6 @@ def _known_reports(reader: LogReader) -> set[str]:
             known.update(record.headers.get("id", "") for record in records)
             offset = records[-1].offset + 1
     return known
-
-
-INPUTS: Sequence[Topic] = (
-    Topic.REPORT_EVENTS,
-    Topic.CASE_COMMANDS,
-    Topic.RIDER_COMMANDS,
-    Topic.DIRECTORY_COMMANDS,
-)
-
-
-def _last_input(reader: LogReader) -> datetime | None:
-    """When the last thing happened in the log: not when somebody last opened it."""
-    last = [
-        records[0].time
-        for topic in INPUTS
-        for number in range(reader.partitions_of(topic))
-        if (records := reader.read(topic, number, reader.end(topic, number) - 1, 1))
-    ]
-    return max(last, default=None)
 
 
 def _project(data: Path, models: ReadModels, progress: Progress) -> None:

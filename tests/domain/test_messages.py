@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid5
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from domain.case.events import NoteAdded, OutcomeRated
 from domain.message import (
+    BEELINE_NAMESPACE,
     GENESIS,
     CommandRefused,
     Envelope,
@@ -66,6 +68,11 @@ def batch(members: Sequence[bytes]) -> bytes:
 def test_the_same_parts_give_the_same_id_on_every_host() -> None:
     assert derived_id("a", 1) == "677de609-be88-5333-b5f7-6b5094dc17bf"
     assert len({derived_id(*parts) for parts in (("a", 1), ("a", 2), ("a",), ("b", 1))}) == 4
+
+
+@given(st.lists(TEXT, min_size=1))
+def test_a_derived_id_is_a_uuid_of_version_5(parts: list[str]) -> None:
+    assert derived_id(*parts) == str(uuid5(BEELINE_NAMESPACE, "|".join(parts)))
 
 
 def test_an_instant_is_written_in_one_way() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -17,8 +18,9 @@ from domain.place import Place
 from infra.auditing import audit, changed_statements, differing_read_models
 from infra.bootstrap import Settings, running
 from infra.database import ReadModels
+from infra.embedded.bulk import BulkLog
 from infra.embedded.lock import LogInUse
-from infra.embedded.log import LogReader
+from infra.embedded.log import LogReader, Position
 from infra.importing.history import History, HistoryRow
 from infra.importing.run import HistoryBeforeLog, ImportResult, replay_history
 from infra.net.synthetic import tessellate
@@ -28,12 +30,13 @@ from projections.cases import case_file, case_table, timeline
 from projections.projector import digest
 from projections.reports import report
 from projections.summary import Summary, summary
-from streams.record import NewRecord, Topic
+from streams.commit import Kind, Outcome, head_of
+from streams.record import NewRecord, Record, Topic
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 """A Monday, 09:00 in Shenzhen."""
 SQUARE = [[114.0, 22.5], [114.02, 22.5], [114.02, 22.52], [114.0, 22.52], [114.0, 22.5]]
-MANHOLE, RUBBISH, NOISE = "H-0101", "C-0101", "D-0201"
+MANHOLE, RUBBISH, QUARREL = "H-0101", "C-0101", "D-0204"
 """A category that is filed at once, another, and one that waits for a dispatcher."""
 
 
@@ -63,7 +66,7 @@ ROWS = (
     row(3, 0.25, 5.0),
     row(4, 2, 24 * 3, RUBBISH, 3),
     row(5, 30, None, MANHOLE, 6),
-    row(6, 40, 2.0, NOISE, 8),
+    row(6, 40, 2.0, QUARREL, 8),
     row(7, 24 * 40, 1.0, RUBBISH, 9),
 )
 """The second reports the matter of the first, which is open still; the fourth stays open for ever."""
@@ -151,32 +154,51 @@ def test_daily_notices_come_when_they_are_asked_for(tmp_path: Path, net: Net) ->
     assert all(after.time - before.time == timedelta(days=1) for before, after in pairwise(notices))
 
 
-@pytest.mark.parametrize("after", range(1, 10))
-def test_an_interrupted_import_goes_on_where_it_was(
+AT_ONE_INSTANT = (
+    row(2, 0, 0.25),
+    row(3, 0.25, 0.0, QUARREL, 3),
+    row(4, 0.25, None, RUBBISH, 6),
+    row(5, 0.25, 6.0, QUARREL, 8),
+)
+"""One is closed just when its limit to accept is over, and when others are reported, of which one is closed at once."""
+
+
+class Killed(BaseException):
+    """Nothing of what the process still wanted to do is done."""
+
+
+@pytest.mark.parametrize("after", range(1, 14))
+def test_an_import_that_was_killed_goes_on_from_whatever_it_wrote_last(
     tmp_path: Path, net: Net, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     monkeypatch.setattr("infra.importing.host.FLUSH_RECORDS", 1)
-    monkeypatch.setattr("infra.importing.run.PROGRESS_EVERY", 1)
+    expected = whole(tmp_path, net, AT_ONE_INSTANT)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    shutil.copy(tmp_path / "whole" / "keys.db", parts)  # the same keys, the same sealed bytes
+    written, flush = 0, BulkLog.flush
 
-    expected = whole(tmp_path, net)
-    (tmp_path / "parts").mkdir()
-    shutil.copy(tmp_path / "whole" / "keys.db", tmp_path / "parts")  # the same keys, the same sealed bytes
+    def flush_and_die(log: BulkLog, positions: Iterable[Position]) -> None:
+        nonlocal written
+        flush(log, positions)
+        written += 1
+        if written == after:
+            raise Killed
 
-    def interrupt(_: str, done: int, __: int) -> None:
-        if done == after:
-            raise KeyboardInterrupt
+    with monkeypatch.context() as dying:
+        dying.setattr(BulkLog, "flush", flush_and_die)
+        with suppress(Killed):
+            replayed(parts, net, AT_ONE_INSTANT)
+    result = replayed(parts, net, AT_ONE_INSTANT)
+    assert result.imported + result.known == len(AT_ONE_INSTANT)
+    assert result.refused == []
+    assert digests(parts) == expected
+    assert audit(parts).ok
 
-    with pytest.raises(KeyboardInterrupt):
-        replay_history(tmp_path / "parts", history(), net=net, zone="Asia/Shanghai", notices=False, progress=interrupt)
-    result = replayed(tmp_path / "parts", net)
-    assert result.imported + result.known == len(ROWS)
-    assert digests(tmp_path / "parts") == expected
-    assert audit(tmp_path / "parts").ok
 
-
-def whole(folder: Path, net: Net) -> dict[str, str]:
-    """The read models of the history that was imported at one go."""
-    replayed(folder / "whole", net)
+def whole(folder: Path, net: Net, rows: Iterable[HistoryRow]) -> dict[str, str]:
+    """The read models of a history that was imported at one go."""
+    replayed(folder / "whole", net, rows)
     return digests(folder / "whole")
 
 
@@ -216,6 +238,48 @@ def test_a_closing_from_before_the_end_of_the_log_is_explained(tmp_path: Path, n
     (reject,) = result.refused
     assert (reject.line, reject.column) == (2, "closed")
     assert "before the end of the log" in reject.reason
+
+
+def test_the_closing_of_a_row_whose_case_was_archived_long_ago_is_left_out(tmp_path: Path, net: Net) -> None:
+    replayed(tmp_path, net, [row(2, 0, 1.0), row(3, 0.25, 24 * 30)])
+    reader = LogReader(tmp_path)
+    heads = [head_of(record) for record in commits_in(reader)]
+    reader.close()
+    assert [head.reason for head in heads if head.outcome is Outcome.REFUSED] == []
+    assert audit(tmp_path).ok
+
+
+async def test_a_log_that_was_only_opened_later_does_not_end_later(tmp_path: Path, net: Net) -> None:
+    replayed(tmp_path, net, ROWS[:1])
+    async with running(Settings(data=tmp_path, stepped_from=START + timedelta(days=90)), timer=False):
+        pass
+    replayed(tmp_path, net, [ROWS[0], ROWS[3]])
+    models = ReadModels(tmp_path)
+    with models.reading() as connection:
+        found = report(connection, ROWS[3].uuid)
+    models.close()
+    assert found is not None
+    assert found.received_at == ROWS[3].opened_at
+    assert audit(tmp_path).ok
+
+
+def commits_in(reader: LogReader) -> list[Record]:
+    """What the case processor answered."""
+    return [
+        record
+        for number in range(reader.partitions)
+        for record in reader.read(Topic.CASE_EVENTS, number, 0, 10_000)
+        if record.headers["kind"] == Kind.COMMIT
+    ]
+
+
+def test_a_case_that_nobody_deals_with_is_proposed_only_until_it_stands_at_the_top(tmp_path: Path, net: Net) -> None:
+    replayed(tmp_path, net, [row(2, 0), row(3, 24 * 60, 1.0, spot=6)])
+    reader = LogReader(tmp_path)
+    answers = [head_of(record).outcome for record in commits_in(reader)]
+    reader.close()
+    assert Outcome.EMPTY not in answers
+    assert len(answers) < 20
 
 
 def test_rows_older_than_the_log_are_refused(tmp_path: Path, net: Net) -> None:

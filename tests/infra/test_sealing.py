@@ -88,6 +88,19 @@ def test_a_destroyed_key_leaves_no_bytes_in_the_file(tmp_path: Path) -> None:
     assert key not in (tmp_path / "keys.db").read_bytes()
 
 
+def test_keys_for_many_are_made_at_once_and_keep_those_there_are(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / "keys.db")
+    known = store.ensure("ann")
+    store.ensure_all(["ann", "bob", "cleo", "bob"])
+    assert store.find("ann") == known
+    made = store.find("bob"), store.find("cleo")
+    store.close()
+    again = KeyStore(tmp_path / "keys.db")
+    assert (again.find("bob"), again.find("cleo")) == made
+    assert len({known, *made}) == 3
+    again.close()
+
+
 def test_a_locked_file_gives_no_key_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.keystore.BUSY_TIMEOUT_SECONDS", 0.05)
     store = KeyStore(tmp_path / "keys.db")
@@ -96,6 +109,8 @@ def test_a_locked_file_gives_no_key_and_changes_nothing(tmp_path: Path, monkeypa
     foreign.execute("BEGIN EXCLUSIVE")
     with pytest.raises(KeysUnavailable, match="locked"):
         store.ensure("bob")
+    with pytest.raises(KeysUnavailable):
+        store.ensure_all(["bob"])
     with pytest.raises(KeysUnavailable):
         store.destroy("ann")
     assert store.ensure("ann") == known, "a key that is known needs no file"
