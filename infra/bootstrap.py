@@ -30,11 +30,15 @@ from infra.keystore import KeyStore
 from infra.net.coverage import coverage
 from infra.net.files import NetFileError
 from infra.net.shenzhen import shenzhen
-from infra.rebuilding import are_current, rebuild
+from infra.rebuilding import make_current
 from infra.seed import seed_edition
 from infra.statements import Statements, keep_stating
 from streams.reactor import Ask
 from streams.record import Topic
+
+COLLECTED_AFTER = (10_000, 20, 100)
+"""Objects that are left before the collector looks, and how often before it looks further: a look at everything that a busy
+node has in hand takes a tenth of a second, in which nobody is answered."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,7 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
     try:
         snapshots = Snapshots(settings.data / "snapshots.db")
         models = ReadModels(settings.data)
-        if not are_current(models):
-            rebuild(settings.data, models)
+        make_current(settings.data, models)
         projector = Projector(log, models)
         host = Host(log, snapshots, projector, poisonous=settings.poisonous)
         reads, keys, identity = Reads(models), KeyStore(settings.data / "keys.db"), Identity(settings.data)
@@ -87,6 +90,7 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
             await publish_missing(host, settings.net, settings.net_from)
             gc.collect()
             gc.freeze()  # a city's net is a million objects that stay: the collector need not look at them again
+            gc.set_threshold(*COLLECTED_AFTER)
             ended = asyncio.Event()
             stating = asyncio.create_task(
                 keep_stating(models, statements, host.cut, lambda: host.directory.calendar.zone, ended),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -65,11 +66,9 @@ class ReadModels:
         self._engines: dict[str, Engine] = {}
 
     def live(self) -> str | None:
-        """The file name of the live generation; None where there is none."""
-        try:
-            return str((self.folder / "live").readlink())
-        except FileNotFoundError:
-            return None
+        """The file name of the live generation; None where nothing says which one it is."""
+        link = self.folder / "live"
+        return str(link.readlink()) if link.is_symlink() else None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -89,14 +88,25 @@ class ReadModels:
         with locked(self.folder / "swap.lock"):
             yield
 
-    def next_file(self) -> Path:
-        """Where the next generation goes; what an interrupted rebuild has left is cleared away."""
+    def made(self) -> Path:
+        """The folder, which is there now."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        live = self.live()
-        for file in self.folder.glob("*.db"):
-            if file.name != live:
-                _remove(file)
-        return self.folder / f"{int(Path(live or '0').stem) + 1}.db"
+        return self.folder
+
+    def next_file(self) -> Path:
+        """Where the next generation goes; what an interrupted rebuild has left is cleared away.
+
+        No name is given twice, since a process that has outlived its rebuild may still write what it began.
+        """
+        live = self.live() or ""
+        known = list(self.made().glob("[0-9]*.*"))
+        number = 1 + max((int(path.name.split(".")[0]) for path in known), default=0)
+        for path in known:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in _files_of(live):
+                path.unlink(missing_ok=True)
+        return self.folder / f"{number}.db"
 
     def go_live(self, file: Path) -> None:
         """Make a whole generation the live one, and clear the former away; hold the swap lock."""
@@ -105,8 +115,9 @@ class ReadModels:
         following.unlink(missing_ok=True)
         following.symlink_to(file.name)
         following.replace(self.folder / "live")
+        synced(self.folder)
         if former is not None:
-            _remove(self.folder / former)
+            remove_database(self.folder / former)
 
     def close(self) -> None:
         """Close every connection."""
@@ -115,17 +126,27 @@ class ReadModels:
         self._engines.clear()
 
     def _connect(self) -> Connection:
+        """A connection to the generation that is live both before and after it is opened: so all its files were there."""
         while True:
             name = self.live()
             if name is None:
-                raise NoReadModels(
-                    f"{self.folder.parent} 中没有读模型 · has no read models: start `beeline serve` first"
-                )
+                raise self._none()
             try:
-                return self._engine(name).connect()
-            except OperationalError:
-                if name == self.live():  # else it was swapped between the two looks
-                    raise
+                connection = self._engine(name).connect()
+            except OperationalError as error:
+                if name != self.live():
+                    continue
+                if not (self.folder / name).exists():
+                    raise self._none() from error
+                raise
+            if name == self.live():
+                return connection
+            connection.close()
+
+    def _none(self) -> NoReadModels:
+        return NoReadModels(
+            f"{self.folder.parent} 中没有读模型 · has no read models: run `beeline rebuild` or `beeline serve` first"
+        )
 
     def _engine(self, name: str) -> Engine:
         engine = self._engines.get(name)
@@ -137,10 +158,24 @@ class ReadModels:
         return engine
 
 
-def _remove(file: Path) -> None:
+def _files_of(name: str) -> tuple[str, str, str]:
+    """A database's own file, and the two that SQLite keeps beside it."""
+    return name, f"{name}-wal", f"{name}-shm"
+
+
+def remove_database(file: Path) -> None:
     """The database first: who still opens it finds it whole, or not at all."""
-    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
+    for name in _files_of(file.name):
         (file.parent / name).unlink(missing_ok=True)
+
+
+def synced(path: Path) -> None:
+    """Onto the disk: what a file holds, or which files a folder has."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

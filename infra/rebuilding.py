@@ -7,21 +7,27 @@ the answers to commands hangs on two partitions; then the databases are joined.
 from __future__ import annotations
 
 import gc
+import logging
 import os
-from collections.abc import Iterator, MutableMapping
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
-from tempfile import TemporaryDirectory
+from typing import NamedTuple
 from zlib import crc32
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from infra.database import NoReadModels, ReadModels, locked, open_engine
+from infra.database import NoReadModels, ReadModels, locked, open_engine, remove_database, synced
 from infra.embedded.log import LogReader
 from infra.projecting import Ends, Places, Progress, beginning, fold
 from projections.outcomes import join, outcome_table
@@ -29,14 +35,21 @@ from projections.projector import REVISION, create_indexes, create_tables
 from projections.schema import metadata
 from streams.record import UNPARTITIONED
 
+logger = logging.getLogger(__name__)
+
 WORTH_SHARING = 50_000
 """Records from which on several processes are faster than one."""
 MAX_PROCESSES = 4
-LOOK_SECONDS = 0.2
-"""How often the progress of other processes is looked at."""
+LOCK = "rebuild.lock"
+SHARES = ".shares"
+"""What the folder of the databases of shares is called, after the generation that they become."""
 
 
-class RebuildRunning(RuntimeError):
+class CannotRebuild(RuntimeError):
+    """The read models could not be made anew; the live ones are as they were."""
+
+
+class RebuildRunning(CannotRebuild):
     """Somebody else rebuilds the read models of this folder."""
 
 
@@ -53,34 +66,58 @@ def fingerprint() -> int:
 
 
 def are_current(models: ReadModels) -> bool:
-    """Whether there are read models, and they are made of what today's are made of."""
+    """Whether there are read models that can be read, and they are made of what today's are made of."""
     try:
         with models.reading() as connection:
             return bool(connection.execute(text("PRAGMA user_version")).scalar_one() == fingerprint())
     except NoReadModels:
         return False
+    except DatabaseError as error:
+        if isinstance(error, OperationalError):
+            raise
+        logger.warning("the read models in %s cannot be read (%s)", models.folder, error.orig)
+        return False
+
+
+def make_current(data: Path, models: ReadModels) -> None:
+    """Rebuild the read models where they are not current; where somebody does so already, wait for that."""
+    if are_current(models):
+        return
+    with closing(LogReader(data)) as reader:
+        if (records := sum(ends_of(reader).values())) >= WORTH_SHARING:
+            logger.warning("重建读模型 · making the read models anew first, from %s records", f"{records:,}")
+    with locked(models.made() / LOCK):
+        if not are_current(models):
+            _rebuild(data, models, None)
 
 
 def rebuild(data: Path, models: ReadModels, progress: Progress | None = None) -> None:
     """Fill a new generation from the log's first record, and swap. Reads and a running server go on meanwhile.
 
-    Raises `RebuildRunning`.
+    Raises `CannotRebuild`; after any error nothing is left behind.
     """
-    reader = LogReader(data)
-    try:
-        models.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _alone(models.folder):
-            file = models.next_file()
-            engine = open_engine(file, durable=False)
+    with _alone(models.made()):
+        _rebuild(data, models, progress)
+
+
+def _rebuild(data: Path, models: ReadModels, progress: Progress | None) -> None:
+    with closing(LogReader(data)) as reader:
+        file = models.next_file()
+        engine = open_engine(file, durable=False)
+        try:
             places = _fill(data, reader, engine, file, progress)
             create_indexes(engine)
             places = fold(reader.read, engine.begin, places, ends_of(reader), progress)
+            _sign(engine)
+            _flush(engine, file)  # the most of it while nobody waits
             with models.swap_lock():  # a running projector waits: what it has projected since is caught up first
                 fold(reader.read, engine.begin, places, ends_of(reader), progress)
-                _finish(engine, file)
+                _flush(engine, file)
                 models.go_live(file)
-    finally:
-        reader.close()
+        finally:
+            engine.dispose()
+            if models.live() != file.name:  # a disk that is full shall not stay full of it
+                remove_database(file)
 
 
 def ends_of(reader: LogReader) -> Ends:
@@ -91,7 +128,7 @@ def ends_of(reader: LogReader) -> Ends:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     try:
-        with locked(folder / "rebuild.lock", wait=False):
+        with locked(folder / LOCK, wait=False):
             yield
     except BlockingIOError as error:
         raise RebuildRunning(
@@ -113,11 +150,15 @@ def _fill(data: Path, reader: LogReader, engine: Engine, file: Path, progress: P
         {(topic, number): end for (topic, number), end in ends.items() if _share(topic, number, processes) == share}
         for share in range(processes)
     ]
-    with TemporaryDirectory(dir=file.parent) as folder:
-        files = [file, *(Path(folder) / f"{share}.db" for share in range(1, processes))]
+    folder = file.with_suffix(SHARES)
+    folder.mkdir()
+    try:
+        files = [file, *(folder / f"{share}.db" for share in range(1, processes))]
         places = _fold_shares(data, files, shares, progress)
         for piece in files[1:]:
             _join(engine, piece)
+    finally:
+        shutil.rmtree(folder)
     return places
 
 
@@ -125,39 +166,94 @@ def _share(topic: str, number: int, processes: int) -> int:
     return 0 if topic in UNPARTITIONED else number % processes
 
 
+class _Folding(NamedTuple):
+    """A process that folds a share, and what it tells."""
+
+    process: SpawnProcess
+    pipe: Pipe
+
+
+Told = int | Places | Exception
+"""How many records of a share are done; at the end where that leads to, or what was wrong."""
+
+
 def _fold_shares(data: Path, files: list[Path], shares: list[Ends], progress: Progress | None) -> Places:
+    running: list[_Folding] = []
+    try:
+        running += [_started(data, file, share) for file, share in zip(files, shares, strict=True)]
+        return _heard(running, sum(end for share in shares for end in share.values()), progress)
+    finally:
+        for process, pipe in running:
+            process.terminate()
+            process.join()
+            pipe.close()
+
+
+def _started(data: Path, file: Path, share: Ends) -> _Folding:
     context = get_context("spawn")
-    of_all = sum(end for share in shares for end in share.values())
-    with context.Manager() as manager, ProcessPoolExecutor(len(shares), mp_context=context) as pool:
-        done: MutableMapping[int, int] = manager.dict()
-        work: list[Future[Places]] = [
-            pool.submit(fold_share, data, file, share, done, number)
-            for number, (file, share) in enumerate(zip(files, shares, strict=True))
-        ]
-        while wait(work, timeout=LOOK_SECONDS).not_done:
-            if progress is not None:
-                progress(sum(done.values()), of_all)
-        places = {where: place for each in work for where, place in each.result().items()}
-    if progress is not None:
-        progress(of_all, of_all)
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=fold_share, args=(data, file, share, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Folding(process, ours)
+
+
+def _heard(running: list[_Folding], of_all: int, progress: Progress | None) -> Places:
+    """Listen until every share is folded. Raises what was wrong with one, or `CannotRebuild` where one has ended early."""
+    done: dict[Pipe, int] = {folding.pipe: 0 for folding in running}
+    places: Places = {}
+    waiting = set(done)
+    while waiting:
+        wait(waiting)
+        for pipe in [each for each in waiting if each.poll()]:
+            told = _next(pipe)
+            if isinstance(told, Exception):
+                raise told
+            if isinstance(told, int):
+                done[pipe] = told
+            else:
+                places |= told
+                waiting.remove(pipe)
+        if progress is not None:
+            progress(sum(done.values()), of_all)
     return places
 
 
-def fold_share(data: Path, file: Path, share: Ends, done: MutableMapping[int, int], number: int) -> Places:
-    """In a process of its own: fold some partitions into a database of their own."""
-    reader, engine = LogReader(data), open_engine(file, durable=False)
-    gc.disable()  # what a fold makes is acyclic, and there is a lot of it
-
-    def told(records: int, _: int) -> None:
-        done[number] = records
-
+def _next(pipe: Pipe) -> Told:
     try:
-        create_tables(engine, indexes=False)
-        places = {where: place for where, place in beginning(reader).items() if where in share}
-        return fold(reader.read, engine.begin, places, share, told)
-    finally:
-        engine.dispose()
-        reader.close()
+        told: Told = pipe.recv()
+    except EOFError:
+        return CannotRebuild(
+            "重建的进程意外结束 · a process that folded its share has ended before it was done (killed, or out of memory?)"
+        )
+    return told
+
+
+def fold_share(data: Path, file: Path, share: Ends, pipe: Pipe) -> None:
+    """In a process of its own: fold some partitions into a database of their own, and tell how it goes.
+
+    Ends with the one who listens.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the one who started this, who then ends it
+    gc.disable()  # what a fold makes is acyclic, and there is a lot of it
+    try:
+        pipe.send(0)
+        pipe.send(_folded(data, file, share, pipe))
+    except BrokenPipeError:
+        return
+    except Exception as error:
+        pipe.send(error)
+
+
+def _folded(data: Path, file: Path, share: Ends, pipe: Pipe) -> Places:
+    with closing(LogReader(data)) as reader:
+        engine = open_engine(file, durable=False)
+        try:
+            create_tables(engine, indexes=False)
+            places = {where: place for where, place in beginning(reader).items() if where in share}
+            return fold(reader.read, engine.begin, places, share, lambda records, _: pipe.send(records))
+        finally:
+            engine.dispose()
 
 
 def _join(engine: Engine, piece: Path) -> None:
@@ -179,15 +275,13 @@ def _driver(connection: Connection) -> SqliteConnection:
     return driver
 
 
-def _finish(engine: Engine, file: Path) -> None:
-    """Sign it, and bring every page into the one file and onto the disk."""
+def _sign(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql(f"PRAGMA user_version={fingerprint()}")
+
+
+def _flush(engine: Engine, file: Path) -> None:
+    """Bring every page into the one file and onto the disk."""
     with engine.connect() as connection:
         _driver(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    engine.dispose()
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    synced(file)

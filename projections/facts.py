@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Connection, Index, Integer, String, Table
 
 from domain.case import events as e
+from domain.case.events import Stage
 from domain.message import Envelope
 from domain.net import Level
 from domain.report import ReportSubmitted
@@ -59,9 +61,12 @@ TIMES = (
     "voided_at",
     "ended_at",
     "shelved_at",
-    "resumed_at",
+    "unshelved_at",
+    "stopped_at",
     "handling_due",
 )
+"""``unshelved_at``: when the one shelving was over, by going on or by an end; ``stopped_at``: since when the handling clock
+stands still."""
 ASKED_BY = {
     "filed_at": (),
     "handling_due": ("voided_at", "closed_at", "on_time"),
@@ -150,6 +155,8 @@ miss_table = _happening(
 escalation_table = _happening("escalation", Column("level", String))
 rating_table = _happening("rating", Column("score", Integer))
 
+NOBODY: Mapping[str, None] = MappingProxyType({"holder": None, "holder_at": None})
+"""What a case's row says where nobody holds it."""
 UNVERSIONED = frozenset({"attached"})
 """Columns that no indicator asks about as of an instant."""
 
@@ -262,7 +269,7 @@ def _places_of(route: Route) -> dict[str, str | None]:
     return {**{level.value: areas.get(level) for level in wanted}, "grid": grid, "unit": route.unit.unit}
 
 
-def _changes(row: Row, data: object, at: datetime) -> dict[str, Any]:
+def _changes(row: Row, data: object, at: datetime) -> Mapping[str, Any]:
     """What an event makes of a case's row; times that are kept as the first are left alone."""
     match data:
         case e.ReportAttached():
@@ -270,15 +277,20 @@ def _changes(row: Row, data: object, at: datetime) -> dict[str, Any]:
         case e.CaseDispatched():
             places = _places_of(data.route)
             places["grid"] = places["grid"] or row["grid"]  # sent to another unit, it still lies where it lies
-            return {**places, "handling_due": data.handling_due, "holder": None, "holder_at": None}
+            return {**places, "handling_due": data.handling_due, "stopped_at": None, **NOBODY}
         case e.DispatchAccepted():
             return {"accepted_at": row["accepted_at"] or at, "holder": data.holder, "holder_at": at}
-        case e.DispatchReleased() | e.DispatchReturned() | e.CaseEscalated():
-            return {"holder": None, "holder_at": None}
+        case e.DispatchReturned():
+            return {"stopped_at": at, **NOBODY}
+        case e.CaseEscalated() if data.stage is Stage.INSPECT:
+            return {}  # it is done, and in the hands of the one who did it
+        case e.DispatchReleased() | e.CaseEscalated():
+            return NOBODY
         case e.CaseShelved():
-            return {"shelved_at": row["shelved_at"] or at}
+            return {"shelved_at": at, "stopped_at": row["stopped_at"] or at}
         case e.CaseResumed():
-            return {"resumed_at": at, "handling_due": data.handling_due}
+            still = row["stopped_at"] if data.status == "awaiting_dispatch" else None
+            return {"unshelved_at": at, "handling_due": data.handling_due, "stopped_at": still}
         case _:
             return _ending(row, data, at)
 
@@ -286,19 +298,27 @@ def _changes(row: Row, data: object, at: datetime) -> dict[str, Any]:
 def _ending(row: Row, data: object, at: datetime) -> dict[str, Any]:
     match data:
         case e.HandlingCompleted():
-            return {"completed_at": at, "handler": data.by}
+            taken = {} if row["holder"] == data.by else {"holder": data.by, "holder_at": at}
+            return {"completed_at": at, "handler": data.by, **taken}
         case e.InspectionPassed():
             return {"inspected_at": row["inspected_at"] or at}
         case e.InspectionFailed():
             return {"inspected_at": row["inspected_at"] or at, "failed_at": row["failed_at"] or at}
         case e.CaseClosed():
-            return {"closed_at": at, "ended_at": at, "outcome": data.outcome, "on_time": data.on_time}
+            closed = {"closed_at": at, "outcome": data.outcome, "on_time": data.on_time}
+            return {**closed, "ended_at": at, **_unshelved(row, at)}
         case e.CaseVoided():
-            return {"voided_at": at, "ended_at": at}
+            return {"voided_at": at, "ended_at": at, **_unshelved(row, at)}
         case e.CaseReopened():
-            return {**dict.fromkeys(("closed_at", "outcome", "on_time", "holder", "holder_at")), "ended_at": NOT_YET}
+            open_again = dict.fromkeys(("closed_at", "outcome", "on_time", "stopped_at"))
+            return {**open_again, "ended_at": NOT_YET, **NOBODY}
         case _:
             return {}
+
+
+def _unshelved(row: Row, at: datetime) -> dict[str, Any]:
+    """A case that ends is not shelved any more, nor is it when it is reopened."""
+    return {"unshelved_at": at} if row["shelved_at"] is not None and row["unshelved_at"] is None else {}
 
 
 def _happening_of(data: object) -> tuple[Table, Row] | None:

@@ -78,8 +78,8 @@ def _section(answered: float, sustained: float, empty: float) -> Section:
         title="HTTP 接入 · The HTTP edge",
         method="`beeline serve` in a process of its own answers `POST /v1/reports` (with `Prefer: respond-async`, a sealed "
         "description, tokens of 400 riders) to 16 keep-alive connections of a client in another process; so does an empty "
-        "route under the same uvicorn settings. *At once* counts answers while the processing goes on behind them; "
-        "*sustained* counts until the last report's case stands in its grid's queue.",
+        "route under uvicorn with the same settings and a listener of its own. *At once* counts answers while the "
+        "processing goes on behind them; *sustained* counts until the last report's case stands in its grid's queue.",
         held_back=HELD_BACK,
         lines=(
             Line("202 at once", "requests/s", answered, empty, limit_is, "≥ 1/2 of the limit", answered >= empty / 2),

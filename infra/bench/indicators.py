@@ -161,7 +161,8 @@ def _section(net: Net, cases: int, asked: dict[str, list[float]], bare: Sequence
 
 
 HELD_BACK = (
-    "A month has some 83,000 cases, and each is looked at: counts come out of an index that holds the answer, unless a unit "
-    "or a category is asked for, which reads the rows; percentiles take every duration into Python; entries of ledgers look "
-    "up the case that they belong to."
+    "What was open at an instant (backlog, on-time B) hangs on two times of each case and an index is in order of one, so "
+    "that many cases are looked at for the few that were open. A month has some 83,000 cases: counts come out of an index "
+    "that holds the answer, unless a unit or a category is asked for, which reads the rows; percentiles take every duration "
+    "into Python; entries of ledgers look up the case that they belong to."
 )

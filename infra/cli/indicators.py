@@ -18,12 +18,12 @@ from rich.table import Table
 from infra.cli.chart import plot as draw
 from infra.cli.chart import shown_value
 from infra.cli.options import DEFAULT_DATA, DataFolder, fail
+from infra.cli.readmodels import require_current
 from infra.database import ReadModels
 from infra.embedded.clock import instant_of
 from infra.embedded.log import LogReader
 from infra.indicators import Asked, CannotAnswer, Indicators, Told, described
 from infra.projecting import cut_of, positions
-from infra.rebuilding import are_current
 from infra.statements import Statements
 from projections.directory import zone_of
 from projections.indicators.period import EXAMPLES
@@ -85,8 +85,7 @@ def _told(data: Path, asked: Asked, zone: str) -> Told:
     reader = LogReader(data)
     models, statements = ReadModels(data), Statements(data)
     try:
-        if models.live() is not None and not are_current(models):
-            fail("读模型属于另一版本 · the read models are another version's: run `beeline rebuild` first")
+        require_current(models)
         with models.reading() as connection:
             where, places = zone or zone_of(connection), positions(connection, reader)
         cut = cut_of(reader, places, instant_of(reader.last_micros()))

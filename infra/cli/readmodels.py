@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from sqlalchemy.exc import DatabaseError
 
 from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
 from infra.database import ReadModels
 from infra.embedded.log import LogReader
-from infra.rebuilding import RebuildRunning
+from infra.rebuilding import CannotRebuild, are_current
 from infra.rebuilding import rebuild as rebuild_models
 from projections.projector import digest as digest_of
 
@@ -28,11 +29,19 @@ def rebuild(data: DataFolder = DEFAULT_DATA) -> None:
         with progress_bar(notes) as bar:
             task = bar.add_task("重建 · rebuilding", total=None)
             rebuild_models(data, models, lambda done, of_all: bar.update(task, completed=done, total=of_all))
-    except RebuildRunning as error:
+    except CannotRebuild as error:
         fail(str(error))
+    except DatabaseError as error:
+        fail(f"读模型未换新 · nothing was swapped, the read models are as they were: {error.orig}")
     finally:
         models.close()
     notes.print(f"读模型已换新 · the read models are swapped: {models.live()}")
+
+
+def require_current(models: ReadModels) -> None:
+    """Say no where the read models are not what this version makes of a log, or cannot be read."""
+    if models.live() is not None and not are_current(models):
+        fail("读模型不可用 · the read models are another version's or damaged: run `beeline rebuild` first")
 
 
 def digest(
@@ -42,6 +51,7 @@ def digest(
     """摘要 · Print one hash per read model: equal content, equal hash, whatever the host, the partitions, the generation."""
     LogReader(data).close()
     models = ReadModels(data)
+    require_current(models)
     with models.reading() as connection:
         digests = digest_of(connection)
     models.close()

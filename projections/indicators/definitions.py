@@ -57,23 +57,18 @@ def _on_time(columns: Columns, asked: Question) -> ColumnElement[bool]:
 
 
 def _not_shelved(columns: Columns, asked: Question) -> ColumnElement[bool]:
-    """Not shelved at the instant of knowledge: never, later, or resumed since."""
-    return or_(columns.shelved_at.is_(None), columns.shelved_at > asked.as_of, columns.resumed_at <= asked.as_of)
+    """Not shelved at the instant of knowledge: never, later, or not any more."""
+    return or_(columns.shelved_at.is_(None), columns.shelved_at > asked.as_of, columns.unshelved_at <= asked.as_of)
 
 
 def _overdue(columns: Columns, asked: Question) -> ColumnElement[bool]:
-    """At the period's end: filed, its deadline over while no shelving stopped the clock, and not closed yet."""
+    """At the period's end: filed, its deadline over, on a clock that had not been stopped before, and not closed yet."""
     end = asked.period.end
     return and_(
         columns.filed_at < end,
         columns.handling_due < end,
         columns.ended_at >= end,
-        or_(
-            columns.shelved_at.is_(None),
-            columns.shelved_at >= columns.handling_due,
-            columns.resumed_at < end,
-            columns.shelved_at >= end,
-        ),
+        or_(columns.stopped_at.is_(None), columns.stopped_at >= columns.handling_due),
     )
 
 
