@@ -88,6 +88,7 @@ async def running(settings: Settings, *, timer: bool = True) -> AsyncIterator[Be
         try:
             await host.start(timer=timer)
             await publish_missing(host, settings.net, settings.net_from)
+            await asyncio.to_thread(lambda: host.directory.atlas)  # else the first report would wait for it
             gc.collect()
             gc.freeze()  # a city's net is a million objects that stay: the collector need not look at them again
             gc.set_threshold(*COLLECTED_AFTER)

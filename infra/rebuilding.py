@@ -86,9 +86,9 @@ def make_current(data: Path, models: ReadModels) -> None:
     with closing(LogReader(data)) as reader:
         if (records := sum(ends_of(reader).values())) >= WORTH_SHARING:
             logger.warning("重建读模型 · making the read models anew first, from %s records", f"{records:,}")
-    with locked(models.made() / LOCK):
-        if not are_current(models):
-            _rebuild(data, models, None)
+        with locked(models.made() / LOCK):
+            if not are_current(models):
+                _rebuild(data, reader, models, None)
 
 
 def rebuild(data: Path, models: ReadModels, progress: Progress | None = None) -> None:
@@ -96,28 +96,27 @@ def rebuild(data: Path, models: ReadModels, progress: Progress | None = None) ->
 
     Raises `CannotRebuild`; after any error nothing is left behind.
     """
-    with _alone(models.made()):
-        _rebuild(data, models, progress)
+    with closing(LogReader(data)) as reader, _alone(models.made()):
+        _rebuild(data, reader, models, progress)
 
 
-def _rebuild(data: Path, models: ReadModels, progress: Progress | None) -> None:
-    with closing(LogReader(data)) as reader:
-        file = models.next_file()
-        engine = open_engine(file, durable=False)
-        try:
-            places = _fill(data, reader, engine, file, progress)
-            create_indexes(engine)
-            places = fold(reader.read, engine.begin, places, ends_of(reader), progress)
-            _sign(engine)
-            _flush(engine, file)  # the most of it while nobody waits
-            with models.swap_lock():  # a running projector waits: what it has projected since is caught up first
-                fold(reader.read, engine.begin, places, ends_of(reader), progress)
-                _flush(engine, file)
-                models.go_live(file)
-        finally:
-            engine.dispose()
-            if models.live() != file.name:  # a disk that is full shall not stay full of it
-                remove_database(file)
+def _rebuild(data: Path, reader: LogReader, models: ReadModels, progress: Progress | None) -> None:
+    file = models.next_file()
+    engine = open_engine(file, durable=False)
+    try:
+        places = _fill(data, reader, engine, file, progress)
+        create_indexes(engine)
+        places = fold(reader.read, engine.begin, places, ends_of(reader), progress)
+        _sign(engine)
+        _flush(engine, file)  # the most of it while nobody waits
+        with models.swap_lock():  # a running projector waits: what it has projected since is caught up first
+            fold(reader.read, engine.begin, places, ends_of(reader), progress)
+            _flush(engine, file)
+            models.go_live(file)
+    finally:
+        engine.dispose()
+        if models.live() != file.name:  # a disk that is full shall not stay full of it
+            remove_database(file)
 
 
 def ends_of(reader: LogReader) -> Ends:

@@ -39,7 +39,7 @@ def city(*, whole: bool) -> Net:
 
 def described(net: Net) -> str:
     """As the page speaks of it."""
-    return f"the net of {net.name_en} ({len(net.grids):,} grids)"
+    return f"the net of {net.name_en} with {len(net.grids):,} grids"
 
 
 def point_in(grid: Grid) -> tuple[float, float]:

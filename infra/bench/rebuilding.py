@@ -18,7 +18,7 @@ from infra.rebuilding import rebuild
 AIM = 10_000
 FLAT = 1.2
 """How much more an event may cost in the largest log than in the smallest, and still be said to cost the same."""
-SECONDS_MAX = 150.0
+SECONDS_MAX = 120.0
 """For the largest log: what would take longer is cut to what does not."""
 BARE_SECONDS_MAX = 30.0
 """A rebuild that takes longer is not compared with bare inserts: the largest would double the run."""

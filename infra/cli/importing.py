@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError
 
 from domain.crs import Crs
 from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
@@ -26,9 +28,13 @@ from infra.importing.host import UnfinishedLog
 from infra.importing.reading import count_categories, read_history
 from infra.importing.rejects import write_rejects
 from infra.importing.run import HistoryBeforeLog, ImportResult, replay_history
+from infra.keystore import KeysUnavailable
 from infra.net.files import read_net
+from streams.commit import CorruptCommit
+from streams.protocol import CommandLogMismatch
 
 COLUMNS, FORMATS, CATEGORIES = "列 · Columns", "格式 · Formats", "类别 · Categories"
+GO_ON = "再次运行同一命令即可继续 · the same command goes on from what is written"
 notes = Console(stderr=True)
 
 
@@ -117,10 +123,14 @@ def import_history(
         else:
             where = rejects or data / f"{file.name}.rejects.csv"
             _import(file, data, options, net, where, notices=notices, as_json=as_json)
-    except (UnusableHistory, HistoryBeforeLog, UnfinishedLog) as error:
+    except (UnusableHistory, HistoryBeforeLog, UnfinishedLog, CommandLogMismatch, CorruptCommit) as error:
         fail(str(error))
+    except DBAPIError as error:
+        fail(f"{data}: {error.orig}. {GO_ON}")
+    except (sqlite3.Error, KeysUnavailable) as error:
+        fail(f"{data}: {error}. {GO_ON}")
     except KeyboardInterrupt:
-        notes.print("已中断 · interrupted: the same command goes on where this one stopped", soft_wrap=True)
+        notes.print(f"已中断 · interrupted. {GO_ON}", soft_wrap=True)
         raise
 
 
@@ -185,6 +195,7 @@ def _summary(history: History, result: ImportResult, rejects: Path) -> dict[str,
         "reasons": dict(Counter(each.reason for each in (*history.rejects, *result.refused)).most_common()),
         "rejects": str(rejects),
         "filed": result.filed,
+        "outside": result.outside,
         "attached": result.attached,
         "closed": result.closed,
         "points": result.points,
@@ -205,6 +216,7 @@ LINES = {
     "rejected": "剔除 · left out",
     "refused": "未能办结 · closings that came too late",
     "filed": "立案 · cases filed",
+    "outside": "其中不在网格内, 待派遣 · of these outside the net, at a dispatch desk",
     "attached": "并入 · attached to a case",
     "closed": "结案 · cases closed",
     "points": "积分 · points awarded",

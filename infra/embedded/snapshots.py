@@ -92,7 +92,8 @@ class Snapshots:
             )
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk has rolled back already
+                connection.execute("ROLLBACK")
             raise
 
     def fingerprint(self, processor: Processor[K]) -> str:

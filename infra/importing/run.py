@@ -20,7 +20,7 @@ from domain.net import Net
 from domain.publication import publication
 from domain.report import ReportSubmitted
 from domain.rider import PointsAwarded, PointsClawedBack
-from domain.routing import route
+from domain.routing import UNMAPPED, route
 from infra.bootstrap import asks_of
 from infra.database import ReadModels
 from infra.embedded.bulk import BulkLog
@@ -67,6 +67,8 @@ class ImportResult:
     imported: int = 0
     known: int = 0
     filed: int = 0
+    outside: int = 0
+    """Cases that no grid of the net is found for: they wait at a dispatch desk."""
     attached: int = 0
     closed: int = 0
     points: int = 0
@@ -254,6 +256,7 @@ class _Importer:
             case e.CaseFiled():
                 self._case_of[uuid_of(data.report.report)] = event.subject
                 self.result.filed += 1
+                self.result.outside += data.route.how in UNMAPPED
             case e.ReportAttached():
                 self._case_of[uuid_of(data.report.report)] = event.subject
                 self.result.attached += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -99,6 +101,51 @@ def test_a_history_does_not_go_before_what_is_there(tmp_path: Path, harbour: Pat
     assert numbers(run("audit", "--json", "--data", tmp_path / "data"))["reports"] == 1
 
 
+@pytest.mark.slow
+def test_what_lies_outside_the_net_and_what_never_closes_is_said(tmp_path: Path, harbour: Path) -> None:
+    file = tmp_path / "cases.csv"
+    file.write_text(
+        "工单编号,受理时间,经度,纬度,诉求类别,诉求内容\n"
+        "1,2023-01-02 10:00,-30.01,40.01,H-0103,路灯不亮\n"
+        "2,2023-01-02 11:00,-31.5,40.01,H-0103,外地\n"
+        "3,2023-01-02 12:00,,,H-0103,没说在哪\n",
+        encoding="gb18030",
+    )
+    options = ("--data", tmp_path / "data", "--zone", "America/New_York", "--json")
+    result = run("import", file, *options, "--net", harbour)
+    found = numbers(result)
+    assert [found[name] for name in ("imported", "filed", "outside", "closed")] == [3, 3, 2, 0]
+    assert "outside the net" in result.stderr
+    assert "no column of closing times" in result.stderr
+
+
+FULL_DISK = """
+import resource, sys
+from infra.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file_kilobytes", [100, 400])
+def test_a_disk_that_is_full_ends_in_a_sentence_and_the_same_command_goes_on(
+    tmp_path: Path, harbour: Path, file_kilobytes: int
+) -> None:
+    options = ("--zone", "America/New_York", "--category-value", "H-0103", "--net", str(harbour))
+    command = ("import", str(CASES), "--data", str(tmp_path / "data"), *options)
+    full = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(file_kilobytes * 1024), *command],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert full.returncode == 2, full.stderr
+    assert "disk I/O error. 再次运行同一命令即可继续 · the same command goes on" in full.stderr
+    assert numbers(run(*command, "--json"))["rejected"] == 10
+    assert numbers(run("audit", "--deep", "--json", "--data", tmp_path / "data"))["reports"] == 6
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -106,7 +153,7 @@ def test_a_history_does_not_go_before_what_is_there(tmp_path: Path, harbour: Pat
         ((CASES, "--category-value", "H-0103"), ("--zone America/New_York",)),
         ((CASES, "--category-value", "H-9999", "--zone", "UTC"), ("H-9999", "no code")),
         ((CASES, "--time", "opened", "--zone", "UTC"), ("--time opened", "case_enquiry_id, open_dt")),
-        ((TRIPS,), ("--category",)),
+        ((TRIPS,), ("--category", "--category-value CODE")),
         ((TRIPS, "--category-value", "H-0103", "--encoding", "klingon"), ("klingon",)),
         ((TRIPS, "--category-value", "H-0103", "--time-format", "%H"), ("no time can be read", "--time-format")),
         ((FIXTURES / "nothing.csv",), ("nothing.csv",)),
