@@ -98,9 +98,9 @@ class ReadModels:
 
         No name is given twice, since a process that has outlived its rebuild may still write what it began.
         """
-        live = self.live() or ""
+        live = self.live() or "0.db"
         known = list(self.made().glob("[0-9]*.*"))
-        number = 1 + max((int(path.name.split(".")[0]) for path in known), default=0)
+        number = 1 + max(int(name.split(".")[0]) for name in (live, *(path.name for path in known)))
         for path in known:
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

@@ -172,7 +172,7 @@ class _Folding(NamedTuple):
     pipe: Pipe
 
 
-Told = int | Places | Exception
+Told = int | Places | CannotRebuild
 """How many records of a share are done; at the end where that leads to, or what was wrong."""
 
 
@@ -198,7 +198,7 @@ def _started(data: Path, file: Path, share: Ends) -> _Folding:
 
 
 def _heard(running: list[_Folding], of_all: int, progress: Progress | None) -> Places:
-    """Listen until every share is folded. Raises what was wrong with one, or `CannotRebuild` where one has ended early."""
+    """Listen until every share is folded. Raises `CannotRebuild` where something was wrong with one, or it has ended early."""
     done: dict[Pipe, int] = {folding.pipe: 0 for folding in running}
     places: Places = {}
     waiting = set(done)
@@ -206,7 +206,7 @@ def _heard(running: list[_Folding], of_all: int, progress: Progress | None) -> P
         wait(waiting)
         for pipe in [each for each in waiting if each.poll()]:
             told = _next(pipe)
-            if isinstance(told, Exception):
+            if isinstance(told, CannotRebuild):
                 raise told
             if isinstance(told, int):
                 done[pipe] = told
@@ -240,8 +240,8 @@ def fold_share(data: Path, file: Path, share: Ends, pipe: Pipe) -> None:
         pipe.send(_folded(data, file, share, pipe))
     except BrokenPipeError:
         return
-    except Exception as error:
-        pipe.send(error)
+    except Exception as error:  # as words: not every error can be sent
+        pipe.send(CannotRebuild(f"{type(error).__name__}: {error}".splitlines()[0]))
 
 
 def _folded(data: Path, file: Path, share: Ends, pipe: Pipe) -> Places:

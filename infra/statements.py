@@ -9,17 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfoNotFoundError
 
+from pydantic import ValidationError
 from sqlalchemy import Column, Connection, MetaData, String, Table, func, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.schema import CreateTable
 
-from infra.database import ReadModels, open_engine
+from infra.database import ReadModels, locked, open_engine
 from infra.projecting import Cut, Progress
 from projections.facts import fact_table
 from projections.indicators.answer import Answer, answer
-from projections.indicators.definitions import INDICATORS, Indicator, indicator
-from projections.indicators.period import Period, month_of, period_of
-from projections.indicators.question import SETTLING, WORKER, Question
+from projections.indicators.definitions import INDICATORS, Indicator, NoSuchIndicator, indicator
+from projections.indicators.period import NoPeriod, Period, month_of, period_of
+from projections.indicators.question import SETTLING, WORKER, CannotAsk, Question
+from projections.schema import MICROSECOND
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,9 @@ statement_table = Table(
     Column("answer", String, nullable=False),
 )
 
+MAX_LINES = 2_000
+"""Longer answers are not kept but computed each time: who asks by grid and day does not fill the disk."""
+
 MONTHLY: tuple[tuple[str, ...], ...] = ((), ("district",))
 """What is stated of every month that has ended, without anybody asking: the city, and its districts."""
 
@@ -43,30 +50,37 @@ class Statements:
 
     def __init__(self, data: Path) -> None:
         self._engine = open_engine(data / "statements.db")
-        _metadata.create_all(self._engine)
+        with locked(data / "statements.lock"), self._engine.begin() as connection:  # two cannot make a file at once
+            connection.execute(CreateTable(statement_table, if_not_exists=True))
 
     def close(self) -> None:
         """Close the file."""
         self._engine.dispose()
 
     def find(self, definition: Indicator, question: Question) -> Answer | None:
-        """The answer that was given first, if it was given."""
+        """The answer that was given first, if it was given; one that cannot be read is the audit's to name."""
         query = select(statement_table.c.answer).where(statement_table.c.question == _text(definition, question))
         with self._engine.begin() as connection:
             found = connection.execute(query).scalar()
-        return Answer.model_validate_json(found) if found is not None else None
+        try:
+            kept = Answer.model_validate_json(found) if found is not None else None
+        except ValidationError:
+            logger.error("a statement of %s %s cannot be read", definition.name, question.period.label)
+            return None
+        return kept and kept.model_copy(update={"period": question.period.label})
 
-    def keep(self, definition: Indicator, question: Question, given: Answer) -> None:
-        """Keep an answer for good; where there is one, that one stays."""
+    def keep(self, definition: Indicator, question: Question, given: Answer) -> Answer:
+        """Keep an answer for good; where there is one, that one stays, and is the answer."""
         row = {"question": _text(definition, question), "answer": given.model_dump_json()}
         with self._engine.begin() as connection:
             connection.execute(insert(statement_table).values(row).on_conflict_do_nothing())
+        return self.find(definition, question) or given
 
-    def all(self) -> Iterator[Answer]:
-        """Every statement, in a fixed order."""
+    def all(self) -> Iterator[tuple[str, str]]:
+        """Every statement as it is stored, question and answer, in a fixed order."""
         with self._engine.begin() as connection:
-            for (text,) in connection.execute(select(statement_table.c.answer).order_by(statement_table.c.question)):
-                yield Answer.model_validate_json(text)
+            for row in connection.execute(select(statement_table).order_by(statement_table.c.question)):
+                yield row.question, row.answer
 
 
 def _text(definition: Indicator, question: Question) -> str:
@@ -91,8 +105,8 @@ def ask(models: ReadModels, statements: Statements, definition: Indicator, quest
         return kept
     with models.reading() as connection:
         given = answer(connection, definition, question, cut.until)
-    if is_kept and not given.provisional:
-        statements.keep(definition, question, given)
+    if is_kept and not given.provisional and len(given.lines) <= MAX_LINES:
+        return statements.keep(definition, question, given)
     return given
 
 
@@ -127,7 +141,7 @@ async def keep_stating(
     stated = datetime.min.replace(tzinfo=UTC)
     while not ended.is_set():
         now = cut()
-        month = month_of(now.until - SETTLING, zone()).start
+        month = month_of(now.until - SETTLING - MICROSECOND, zone()).start
         if month > stated:
             try:
                 for each in await asyncio.to_thread(unstated, models, statements, zone(), now):
@@ -151,12 +165,23 @@ def _ended_months(connection: Connection, zone: str, until: datetime) -> Iterato
 
 
 def changed(models: ReadModels, statements: Statements) -> list[str]:
-    """不变量 6 — the statements that would be answered otherwise today, each by its name, period and what is different."""
+    """不变量 6 — the statements that would be answered otherwise today, or cannot be read, each by what was asked."""
     found = []
-    for kept in statements.all():
-        question = Question(period_of(kept.period, kept.zone), kept.as_of, kept.zone, kept.filters, kept.by)
+    for asked, said in statements.all():
         with models.reading() as connection:
-            again = answer(connection, indicator(kept.indicator, kept.version), question, kept.complete_until)
-        if again.lines != kept.lines:
-            found.append(f"{kept.indicator} {kept.version} of {kept.period} {kept.filters or ''} by {kept.by or '-'}")
+            if (wrong := _wrong(connection, asked, said)) is not None:
+                found.append(f"{asked}: {wrong}")
     return found
+
+
+def _wrong(connection: Connection, asked: str, said: str) -> str | None:
+    try:
+        kept = Answer.model_validate_json(said)
+        definition = indicator(kept.indicator, kept.version)
+        question = Question.usual(period_of(kept.period, kept.zone), kept.zone, kept.filters, kept.by)
+        again = answer(connection, definition, question, kept.complete_until)
+    except (ValidationError, NoSuchIndicator, NoPeriod, CannotAsk, ZoneInfoNotFoundError) as error:
+        return f"不能核对 · cannot be checked: {str(error).splitlines()[0]}"
+    if _text(definition, question) != asked or again.as_of != kept.as_of:
+        return "问答不符 · it is the answer to another question"
+    return None if again.lines == kept.lines else "数值不符 · the numbers of today are others"

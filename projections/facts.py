@@ -62,11 +62,11 @@ TIMES = (
     "ended_at",
     "shelved_at",
     "unshelved_at",
-    "stopped_at",
+    "returned_at",
     "handling_due",
 )
-"""``unshelved_at``: when the one shelving was over, by going on or by an end; ``stopped_at``: since when the handling clock
-stands still."""
+"""``unshelved_at``: when the one shelving was over, by going on or by an end; ``returned_at``: since when a returned case has
+waited to be dispatched anew, with a clock that stands still."""
 ASKED_BY = {
     "filed_at": (),
     "handling_due": ("voided_at", "closed_at", "on_time"),
@@ -277,20 +277,19 @@ def _changes(row: Row, data: object, at: datetime) -> Mapping[str, Any]:
         case e.CaseDispatched():
             places = _places_of(data.route)
             places["grid"] = places["grid"] or row["grid"]  # sent to another unit, it still lies where it lies
-            return {**places, "handling_due": data.handling_due, "stopped_at": None, **NOBODY}
+            return {**places, "handling_due": data.handling_due, "returned_at": None, **NOBODY}
         case e.DispatchAccepted():
             return {"accepted_at": row["accepted_at"] or at, "holder": data.holder, "holder_at": at}
         case e.DispatchReturned():
-            return {"stopped_at": at, **NOBODY}
+            return {"returned_at": at, **NOBODY}
         case e.CaseEscalated() if data.stage is Stage.INSPECT:
             return {}  # it is done, and in the hands of the one who did it
         case e.DispatchReleased() | e.CaseEscalated():
             return NOBODY
         case e.CaseShelved():
-            return {"shelved_at": at, "stopped_at": row["stopped_at"] or at}
+            return {"shelved_at": at}
         case e.CaseResumed():
-            still = row["stopped_at"] if data.status == "awaiting_dispatch" else None
-            return {"unshelved_at": at, "handling_due": data.handling_due, "stopped_at": still}
+            return {"unshelved_at": at, "handling_due": data.handling_due}
         case _:
             return _ending(row, data, at)
 
@@ -310,7 +309,7 @@ def _ending(row: Row, data: object, at: datetime) -> dict[str, Any]:
         case e.CaseVoided():
             return {"voided_at": at, "ended_at": at, **_unshelved(row, at)}
         case e.CaseReopened():
-            open_again = dict.fromkeys(("closed_at", "outcome", "on_time", "stopped_at"))
+            open_again = dict.fromkeys(("closed_at", "outcome", "on_time", "returned_at"))
             return {**open_again, "ended_at": NOT_YET, **NOBODY}
         case _:
             return {}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,10 +14,12 @@ from sqlalchemy.exc import DatabaseError
 
 from infra.cli.options import DEFAULT_DATA, DataFolder, fail, progress_bar
 from infra.database import ReadModels
+from infra.embedded.lock import FileLock
 from infra.embedded.log import LogReader
 from infra.rebuilding import CannotRebuild, are_current
 from infra.rebuilding import rebuild as rebuild_models
 from projections.projector import digest as digest_of
+from streams.commit import CorruptCommit
 
 notes = Console(stderr=True)
 
@@ -22,20 +27,31 @@ notes = Console(stderr=True)
 def rebuild(data: DataFolder = DEFAULT_DATA) -> None:
     """重建 · Compute the read models anew from the log, beside the live ones, and swap in one step.
 
-    Works beside a running server, whose reads go on, and without one.
+    Works beside a running server of the same version, whose reads go on, and without one.
     """
     models = ReadModels(data)
     try:
-        with progress_bar(notes) as bar:
+        with _no_other_version(data, models), progress_bar(notes) as bar:
             task = bar.add_task("重建 · rebuilding", total=None)
             rebuild_models(data, models, lambda done, of_all: bar.update(task, completed=done, total=of_all))
     except CannotRebuild as error:
         fail(str(error))
+    except CorruptCommit as error:
+        fail(f"日志损坏 · the log is damaged: {error}")
     except DatabaseError as error:
         fail(f"读模型未换新 · nothing was swapped, the read models are as they were: {error.orig}")
     finally:
         models.close()
     notes.print(f"读模型已换新 · the read models are swapped: {models.live()}")
+
+
+@contextmanager
+def _no_other_version(data: Path, models: ReadModels) -> Iterator[None]:
+    """A running server could not read what another version makes: then none may run. Raises `LogInUse`."""
+    with ExitStack() as held:
+        if models.live() is not None and not are_current(models):
+            held.callback(FileLock(data / "log.lock").release)
+        yield
 
 
 def require_current(models: ReadModels) -> None:

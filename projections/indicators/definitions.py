@@ -62,13 +62,14 @@ def _not_shelved(columns: Columns, asked: Question) -> ColumnElement[bool]:
 
 
 def _overdue(columns: Columns, asked: Question) -> ColumnElement[bool]:
-    """At the period's end: filed, its deadline over, on a clock that had not been stopped before, and not closed yet."""
+    """At the period's end: filed, its deadline over, on a clock that no return or shelving had stopped, and not closed yet."""
     end = asked.period.end
     return and_(
         columns.filed_at < end,
         columns.handling_due < end,
         columns.ended_at >= end,
-        or_(columns.stopped_at.is_(None), columns.stopped_at >= columns.handling_due),
+        or_(columns.returned_at.is_(None), columns.returned_at >= columns.handling_due),
+        or_(columns.shelved_at.is_(None), columns.shelved_at >= columns.handling_due, columns.unshelved_at < end),
     )
 
 

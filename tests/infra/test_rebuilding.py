@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import timedelta
+from multiprocessing import active_children
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 from sqlalchemy import func, select
+from typer.testing import CliRunner
 
 from domain.net import Net
 from infra.auditing import differing_read_models
 from infra.bootstrap import Settings, running
+from infra.cli.main import app
 from infra.database import NoReadModels, ReadModels
-from infra.rebuilding import RebuildRunning, are_current, fingerprint, rebuild
+from infra.embedded.lock import FileLock
+from infra.rebuilding import CannotRebuild, RebuildRunning, are_current, fingerprint, make_current, rebuild
 from projections.facts import fact_table
 from projections.projector import digest
 from projections.reports import report_table
+from streams.record import Topic
 from tests.infra.test_embedded_host import a_busy_morning, node, submit
 from tests.infra.test_embedded_host import net as net
 
@@ -34,6 +42,11 @@ def models_of(folder: Path) -> Iterator[ReadModels]:
 def digests(models: ReadModels) -> dict[str, str]:
     with models.reading() as connection:
         return digest(connection)
+
+
+def generations(folder: Path) -> set[str | None]:
+    """Every file of a database in the folder, but the ones beside the live one."""
+    return {file.name for file in (folder / "read").glob("*.db*") if not file.name.endswith(("-wal", "-shm"))}
 
 
 @pytest.fixture
@@ -136,10 +149,124 @@ def test_what_an_interrupted_rebuild_leaves_is_cleared_away_by_the_next(folder: 
         live, before = models.live(), digests(models)
         with pytest.raises(KeyboardInterrupt):
             rebuild(folder, models, interrupt)
+        assert generations(folder) == {live}
         assert (models.live(), digests(models)) == (live, before)
+
+
+def test_what_a_killed_rebuild_has_left_is_cleared_away_and_its_names_are_not_given_again(folder: Path) -> None:
+    with models_of(folder) as models:
+        before = digests(models)
+        left = [folder / "read" / name for name in ("7.db", "7.db-wal", "7.db-shm", "7.shares/1.db", "copy.txt")]
+        for file in left:
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(b"half")
         rebuild(folder, models)
+        assert (models.live(), generations(folder)) == ("8.db", {"8.db"})
         assert digests(models) == before
-    assert len(list((folder / "read").glob("*.db"))) == 1
+    assert [file.exists() for file in left] == [False, False, False, False, True]
+
+
+def test_a_process_that_is_killed_while_it_folds_ends_the_rebuild(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.rebuilding.WORTH_SHARING", 1)
+
+    def kill(_: int, __: int) -> None:
+        active_children()[0].kill()
+
+    with models_of(folder) as models:
+        live, before = models.live(), digests(models)
+        with pytest.raises(CannotRebuild, match="killed, or out of memory"):
+            rebuild(folder, models, kill)
+        assert active_children() == []
+        assert (generations(folder), digests(models)) == ({live}, before)
+        assert sorted(file.name for file in (folder / "read").iterdir() if file.is_dir()) == []
+
+
+def test_what_goes_wrong_in_a_process_is_said_by_the_rebuild(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.rebuilding.WORTH_SHARING", 1)
+    with closing(sqlite3.connect(folder / "log.db")) as log, log:
+        log.execute("UPDATE record SET value = ? WHERE topic = ?", (b'[{"type":"unknown"}]', Topic.CASE_EVENTS))
+    with models_of(folder) as models:
+        live, before = models.live(), digests(models)
+        with pytest.raises(CannotRebuild, match="CorruptCommit: beeline"):
+            rebuild(folder, models)
+        assert (generations(folder), digests(models)) == ({live}, before)
+
+
+def nothing_there(read: Path) -> None:
+    rmtree(read)
+
+
+def a_link_to_nothing(read: Path) -> None:
+    for file in read.glob("1.db*"):
+        file.unlink()
+
+
+def a_copy_that_has_no_links(read: Path) -> None:
+    whole = (read / "live").read_bytes()
+    (read / "live").unlink()
+    (read / "live").write_bytes(whole)
+
+
+def half_a_copy(read: Path) -> None:
+    file = read / "1.db"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def something_else(read: Path) -> None:
+    (read / "1.db").write_bytes(b"no database at all" * 1000)
+
+
+@pytest.mark.parametrize(
+    "harm", [nothing_there, a_link_to_nothing, a_copy_that_has_no_links, half_a_copy, something_else]
+)
+async def test_a_node_makes_read_models_anew_that_were_copied_in_part(
+    folder: Path, harm: Callable[[Path], None]
+) -> None:
+    with models_of(folder) as models:
+        before = digests(models)
+    harm(folder / "read")
+    with models_of(folder) as models:
+        assert not are_current(models)
+        async with running(Settings(data=folder), timer=False) as beeline:
+            assert await beeline.host.caught_up(30)
+        assert (are_current(models), digests(models)) == (True, before)
+    assert len(generations(folder)) == 1
+
+
+def test_who_needs_read_models_that_somebody_makes_already_waits_for_that(folder: Path) -> None:
+    rmtree(folder / "read")
+    with models_of(folder) as models, ThreadPoolExecutor() as pool:
+        waiting: list[Future[None]] = []
+
+        def meanwhile(done: int, _: int) -> None:
+            if done and not waiting:
+                waiting.append(pool.submit(make_current, folder, models))
+
+        rebuild(folder, models, meanwhile)
+        waiting[0].result(30)
+        assert (models.live(), are_current(models)) == ("1.db", True)
+
+
+def test_no_generation_of_another_version_is_made_beneath_a_running_node(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["rebuild", "--data", str(folder)]
+    with served(folder):
+        assert CliRunner().invoke(app, asked).exit_code == 0
+        monkeypatch.setattr("infra.rebuilding.REVISION", 99)
+        refused = CliRunner().invoke(app, asked)
+        assert (refused.exit_code, "stop it" in refused.stderr) == (2, True)
+    assert CliRunner().invoke(app, asked).exit_code == 0
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[None]:
+    """As a server holds it."""
+    lock = FileLock(folder / "log.lock")
+    yield
+    lock.release()
 
 
 def test_a_folder_without_read_models_says_what_to_do(tmp_path: Path) -> None:

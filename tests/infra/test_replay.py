@@ -27,6 +27,7 @@ from infra.net.synthetic import tessellate
 from infra.statements import Statements
 from infra.uuid7 import uuid7_at
 from projections.cases import case_file, case_table, timeline
+from projections.indicators.answer import Answer
 from projections.projector import digest
 from projections.reports import report
 from projections.summary import Summary, summary
@@ -305,7 +306,7 @@ async def test_a_server_goes_on_from_where_the_history_ends(tmp_path: Path, net:
 def test_months_that_have_ended_are_stated_and_the_audit_finds_a_changed_one(tmp_path: Path, net: Net) -> None:
     replayed(tmp_path, net)
     statements = Statements(tmp_path)
-    kept = list(statements.all())
+    kept = [Answer.model_validate_json(said) for _, said in statements.all()]
     statements.close()
     assert {answer.period for answer in kept} == {"2026-03"}
     filing = next(answer for answer in kept if answer.indicator == "filing_rate" and not answer.by)

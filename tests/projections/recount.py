@@ -44,8 +44,9 @@ class Known:
     closed: datetime | None = None
     voided: datetime | None = None
     shelved: datetime | None = None
-    stopped: datetime | None = None
-    """Since when the handling clock stands still."""
+    unshelved: datetime | None = None
+    returned: datetime | None = None
+    """Since when the handling clock has stood still for want of a unit."""
     on_time: bool = False
     handler: str | None = None
 
@@ -56,8 +57,10 @@ class Known:
     def overdue_at(self, end: datetime) -> bool:
         """超期 — its deadline is over, on a clock that ran, and it had not ended."""
         due = self.case.handling_due
-        ran = self.stopped is None or self.stopped >= due
-        return self.filed < end and due < end and ran and (self.ended is None or self.ended >= end)
+        is_over = self.filed < end and due < end and (self.ended is None or self.ended >= end)
+        waited = self.returned is not None and self.returned < due
+        on_the_shelf = self.unshelved is None or self.unshelved >= end
+        return is_over and not waited and not (self.shelved is not None and self.shelved < due and on_the_shelf)
 
 
 class Counted(NamedTuple):
@@ -144,9 +147,9 @@ def _note(known: Known, event: e.CaseEvent, at: datetime) -> None:
             known.voided = at
         case e.CaseShelved():
             known.shelved = at
-    if known.ended is None:
-        stands = known.case.handling_left is not None or known.case.status is Status.SHELVED
-        known.stopped = (known.stopped or at) if stands else None
+    if known.shelved and known.case.status is not Status.SHELVED:
+        known.unshelved = known.unshelved or at
+    known.returned = (known.returned or at) if known.case.handling_left is not None else None
 
 
 def _terms(event: e.CaseFiled | e.ReportHeld) -> Where:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
 from domain.calendar import WorkingCalendar
 from domain.case import events as e
@@ -18,13 +17,10 @@ from domain.directory import CalendarActivated, NetPartPublished
 from domain.message import Event, Role
 from domain.net import Level
 from domain.rider import PointsAwarded
-from infra.database import ReadModels, open_engine
+from infra.database import open_engine
 from infra.indicators import Asked, CannotAnswer, question_of
-from infra.projecting import Cut
-from infra.statements import Statements, ask, changed, state_months
 from projections import directory
 from projections.directory import zone_of
-from projections.facts import fact_table
 from projections.indicators.answer import Answer
 from projections.indicators.definitions import INDICATORS, indicator
 from projections.indicators.period import NoPeriod, Period, period_of
@@ -85,6 +81,11 @@ def dispatched_to(district: str, due: datetime) -> e.CaseDispatched:
 def reopening() -> e.CaseReopened:
     """重开."""
     return e.CaseReopened(reason="r", by="s", deadlines=())
+
+
+def voiding() -> e.CaseVoided:
+    """注销."""
+    return e.CaseVoided(reason="r", false_report=False, by="d", reporters=(), window_ends=JUNE_END)
 
 
 def shelving() -> e.CaseShelved:
@@ -216,6 +217,48 @@ def test_a_case_that_was_shelved_in_time_is_not_overdue(connection: Connection) 
     assert line.measures["overdue"] == 2
 
 
+def handled_back(left: float) -> e.DispatchReturned:
+    """回退."""
+    return e.DispatchReturned(reason="r", by="li", desk=rung(STREET), handling_left_seconds=left, deadlines=())
+
+
+def test_a_case_whose_clock_a_return_has_stopped_in_time_is_not_overdue(connection: Connection) -> None:
+    lives = Lives(connection)
+    lives.go_on(opened("in time", march(2)) + opened("too late", march(2)) + opened("sent on", march(2)))
+    lives.go_on([(march(3), "in time", handled_back(60)), (march(9), "too late", handled_back(0))])
+    lives.go_on(
+        [(march(3), "sent on", handled_back(60)), (march(8), "sent on", dispatched_to("Futian", march(8, hour=10)))]
+    )
+    for as_of in (MARCH.end + SETTLING, JUNE_END):
+        (line,) = lives.ask(Question(MARCH, as_of, SHANGHAI), "on_time_rate", "b").lines
+        assert line.measures["overdue"] == 2
+
+
+def test_a_case_that_ended_while_it_was_shelved_is_not_shelved_any_more(connection: Connection) -> None:
+    lives = Lives(connection)
+    for case in ("closed", "reopened", "voided", "waiting"):
+        lives.go_on([*opened(case, march(2)), (march(3), case, shelving())])
+    lives.go_on([(march(6), "closed", closing(on_time=False)), (march(6), "reopened", closing(on_time=False))])
+    lives.go_on([(march(7), "reopened", reopening()), (march(6), "voided", voiding())])
+    (line,) = lives.ask(Question.usual(MARCH, SHANGHAI), "on_time_rate", "v2").lines
+    assert line.measures["should_have_closed"] == 2
+
+
+def test_what_waits_for_its_inspection_is_in_the_hands_of_who_completed_it(connection: Connection) -> None:
+    """Also once nobody inspected it in time; and whoever held it before it was lifted may complete it."""
+    lives, li = Lives(connection), actor("li", Role.GRID_WORKER)
+    lives.go_on(
+        [*opened("late", march(2)), (march(2, 10), "late", accepted(li)), (march(2, 11), "late", completed(li))]
+    )
+    lives.go_on([(march(2, 12), "late", escalated(STREET, Stage.INSPECT))])
+    lives.go_on([*opened("lifted", march(2)), (march(2, 10), "lifted", accepted(li))])
+    lives.go_on([(march(4), "lifted", escalated(STREET, Stage.HANDLE))])
+    question = Question(MARCH, march(5), SHANGHAI, by=(WORKER,))
+    assert {line.key[WORKER]: line.value for line in lives.ask(question, "backlog").lines} == {"li": 1, None: 1}
+    lives.go_on([(march(4, 10), "lifted", completed(li))])
+    assert {line.key[WORKER]: line.value for line in lives.ask(question, "backlog").lines} == {"li": 2}
+
+
 # -- any history -------------------------------------------------------------------------------------------------------
 
 STEPS: tuple[Event, ...] = (
@@ -232,7 +275,7 @@ STEPS: tuple[Event, ...] = (
     closing(on_time=True),
     closing(on_time=False),
     reopening(),
-    e.CaseVoided(reason="r", false_report=False, by="d", reporters=(), window_ends=JUNE_END),
+    voiding(),
     shelving(),
     resuming(march(50)),
     missed(HANDLE),
@@ -431,59 +474,6 @@ def test_days_are_counted_in_the_zone_of_the_calendar_that_came_last(connection:
     calendars = [CalendarActivated(calendar=WorkingCalendar(version=zone, last_year=2026, zone=zone)) for zone in zones]
     directory.apply(connection, stream(*calendars))
     assert zone_of(connection) == "Asia/Kathmandu"
-
-
-# -- statements --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Iterator[ReadModels]:
-    models = ReadModels(tmp_path)
-    file = models.next_file()
-    create_tables(open_engine(file))
-    models.go_live(file)
-    with models.writing() as connection:
-        Lives(connection).go_on(a_march())
-    yield models
-    models.close()
-
-
-@pytest.fixture
-def statements(tmp_path: Path) -> Iterator[Statements]:
-    statements = Statements(tmp_path)
-    yield statements
-    statements.close()
-
-
-def test_the_first_answer_about_an_ended_period_is_given_ever_after(models: ReadModels, statements: Statements) -> None:
-    usual, definition = Question.usual(MARCH, SHANGHAI), indicator("closing_rate")
-    early = ask(models, statements, definition, usual, Cut(march(31), march(31), {}))
-    assert early.provisional
-    assert list(statements.all()) == []
-    given = ask(models, statements, definition, usual, Cut(usual.as_of + MICROSECOND, usual.as_of + MICROSECOND, {}))
-    assert [kept.lines for kept in statements.all()] == [given.lines]
-    with models.writing() as connection:
-        connection.execute(delete(fact_table).where(fact_table.c.case_id == "a"))
-    assert ask(models, statements, definition, usual, Cut(JUNE_END, JUNE_END, {})) == given
-    assert changed(models, statements) == ["closing_rate v1 of 2026-03  by -"]
-
-
-def test_statements_outlive_whatever_happens_later(models: ReadModels, statements: Statements) -> None:
-    until = Cut(MARCH.end + timedelta(days=1), MARCH.end + timedelta(days=1), {})
-    steps: list[int] = []
-    for _ in range(2):
-        state_months(models, statements, SHANGHAI, until, lambda done, _: steps.append(done))
-    assert len(list(statements.all())) == len(steps) == 2 * len(INDICATORS)
-    with models.writing() as connection:
-        Lives(connection).go_on(each for each in a_year_later() if each[0] > MARCH.end + SETTLING)
-    assert changed(models, statements) == []
-
-
-def test_a_question_as_of_another_instant_is_not_stated(models: ReadModels, statements: Statements) -> None:
-    question = Question(MARCH, JUNE_END, SHANGHAI)
-    later = Cut(JUNE_END + MICROSECOND, JUNE_END + MICROSECOND, {})
-    assert not ask(models, statements, indicator("closing_rate"), question, later).provisional
-    assert list(statements.all()) == []
 
 
 def test_every_level_can_be_asked_about() -> None:

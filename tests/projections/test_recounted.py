@@ -79,7 +79,8 @@ AROUND = st.sampled_from([-MICROSECOND, 0 * MICROSECOND, MICROSECOND, timedelta(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**9),
     period=PERIODS,
